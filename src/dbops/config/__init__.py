@@ -1,0 +1,1 @@
+"""What `dbops.toml` says."""

@@ -1,0 +1,174 @@
+"""The shape of `dbops.toml`: pure, frozen, strict. Secrets are references; nothing here resolves them."""
+
+import re
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, StringConstraints, WithJsonSchema
+
+from dbops.units import duration, parse_duration
+
+TARGET_NAME = r"^[a-z][a-z0-9_-]{0,47}$"  # it names files, locks and metrics
+
+_VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
+_PASSWORD_WORD = re.compile(r"(?i)\b(password|sslpassword)\s*=\s*('(?:[^'\\]|\\.)*'|\S+)")
+_PASSWORD_IN_URL = re.compile(r"(?i)^[a-z+]+://[^/@]*?:([^/@]*)@")
+
+
+class Model(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+
+
+def variables(text: str) -> list[str]:
+    """Name the environment variables that `text` refers to as `${NAME}`."""
+    return _VARIABLE.findall(text)
+
+
+def _no_literal_password(value: str) -> str:
+    found = [match[2].strip("'") for match in _PASSWORD_WORD.finditer(value)]
+    found += [match[1] for match in _PASSWORD_IN_URL.finditer(value)]
+    if any(text and not _VARIABLE.fullmatch(text) for text in found):
+        raise ValueError(
+            "holds a literal password; write password = { file = \"...\" } beside it, or \"${ENV_NAME}\" in its place"
+        )
+    return value
+
+
+def _only_a_reference(value: Any) -> Any:
+    if isinstance(value, str) and not _VARIABLE.fullmatch(value):
+        raise ValueError('is a literal secret; write "${ENV_NAME}" or { file = "/path" }')
+    return value
+
+
+class SecretFile(Model):
+    """A secret in a file that only its owner can read."""
+
+    file: Path
+    generate: bool = Field(default=False, description="write a random secret there, mode 0600, when it is missing")
+
+
+Span = Annotated[
+    timedelta,
+    BeforeValidator(lambda value: parse_duration(value) if isinstance(value, str) else value),
+    PlainSerializer(duration, when_used="json"),
+    WithJsonSchema({"type": "string", "examples": ["30s", "5m", "6h", "30 days", "7 years"]}),
+]
+Dsn = Annotated[str, BeforeValidator(_no_literal_password)]
+Variable = Annotated[str, StringConstraints(pattern=r"^\$\{[A-Za-z_][A-Za-z0-9_]*\}$")]
+Secret = Annotated[Variable | SecretFile, BeforeValidator(_only_a_reference)]
+# PostgreSQL cuts longer names silently, so two long ones could meet; {target} grows when it is filled in.
+RoleName = Annotated[str, StringConstraints(min_length=1, max_length=63)]
+
+
+class Platform(Model):
+    """The platform as a whole."""
+
+    name: Annotated[str, StringConstraints(pattern=TARGET_NAME)]
+    environment: Literal["development", "test", "staging", "production"] = "development"
+    state_dir: Path | None = Field(default=None, description="journals and locks; default $XDG_STATE_HOME/dbops/<name>")
+    ledger: str | None = Field(default=None, description="the postgres target that keeps the ledger of other stores")
+    zone: str = Field(default="UTC", description="the time zone in which people are shown instants")
+
+
+class Objectives(Model):
+    """What was promised. Where nothing was promised, nothing can be missed."""
+
+    rpo: Span | None = Field(default=None, description="how much may be lost")
+    rto: Span | None = Field(default=None, description="how long a recovery may take")
+    backup_age: Span | None = Field(default=None, description="how old the newest backup may be")
+
+
+class Tls(Model):
+    """How the connection is protected; for postgres these become libpq's ssl* settings."""
+
+    mode: Literal["disable", "prefer", "require", "verify-ca", "verify-full"] = "verify-full"
+    root_cert: Path | None = None
+    cert: Path | None = None
+    key: Path | None = None
+
+
+class Cluster(Model):
+    """A PostgreSQL server with its pgBackRest stanza; `dsn` is its administrator's."""
+
+    dsn: Dsn
+    password: Secret | None = None
+    tls: Tls | None = None
+    stanza: str | None = None
+    pgbackrest_config: Path | None = None
+    data_directory: Path | None = None
+    run_as: str | None = Field(default=None, description="the account that owns the data directory and runs pgBackRest")
+    objectives: Objectives = Objectives()
+
+
+class Postgres(Model):
+    """One database of a cluster; `dsn` is its owner's."""
+
+    cluster: str
+    dsn: Dsn
+    password: Secret | None = None
+    tls: Tls | None = None
+    migrations: str | None = Field(default=None, description="the folder below migrations/postgres; default the target")
+    owner: str | None = Field(default=None, description="the role that owns the database; may hold {target}")
+    creators: tuple[str, ...] = Field(default=(), description="further roles that create objects, beside the owner")
+
+
+class Redis(Model):
+    """A Redis or DragonflyDB server."""
+
+    url: Dsn
+    username: str | None = None
+    password: Secret | None = None
+    tls: Tls | None = None
+
+
+class Role(Model):
+    """A role of every cluster (or of `clusters`). `{target}` in its name makes one for each database."""
+
+    clusters: tuple[str, ...] = Field(default=(), description="default: every cluster")
+    absent: bool = Field(default=False, description="the role must not exist any more")
+    login: bool = False
+    superuser: bool = False
+    createdb: bool = False
+    createrole: bool = False
+    inherit: bool = True
+    replication: bool = False
+    bypassrls: bool = False
+    connection_limit: Annotated[int, Field(ge=-1)] = -1
+    member_of: tuple[str, ...] = Field(default=(), description="exactly these; may hold {target}")
+    password: Secret | None = None
+    comment: str | None = None
+
+
+_Table = Literal["SELECT", "INSERT", "UPDATE", "DELETE", "TRUNCATE", "REFERENCES", "TRIGGER"]
+
+
+class Grant(Model):
+    """What one role may do in the databases it is meant for; it also gets CONNECT and USAGE."""
+
+    to: str = Field(description="a declared role; may hold {target}")
+    databases: tuple[str, ...] = Field(default=(), description="postgres targets; default: all")
+    database: tuple[Literal["CONNECT", "TEMPORARY", "CREATE"], ...] = ("CONNECT",)
+    schemas: tuple[str, ...] = ("public",)
+    schema_: tuple[Literal["USAGE", "CREATE"], ...] = Field(default=("USAGE",), alias="schema")
+    tables: tuple[_Table, ...] = ()
+    append_only: tuple[str, ...] = Field(
+        default=(), description="tables (shell patterns) that lose UPDATE, DELETE and TRUNCATE"
+    )
+    new_tables: tuple[_Table, ...] | None = Field(default=None, description="default privileges; default: as tables")
+    sequences: tuple[Literal["USAGE", "SELECT", "UPDATE"], ...] = ()
+    functions: tuple[Literal["EXECUTE"], ...] = ()
+    row_secured_views: bool = Field(
+        default=False, description="also materialized views that read row-secured tables: they know no row security"
+    )
+
+
+class Config(Model):
+    """All that dbops knows of a platform."""
+
+    platform: Platform
+    cluster: dict[str, Cluster] = {}
+    postgres: dict[str, Postgres] = {}
+    redis: dict[str, Redis] = {}
+    roles: dict[RoleName, Role] = {}
+    grants: tuple[Grant, ...] = ()

@@ -1,0 +1,1 @@
+"""How any plan is run: plans as data, locks, journals, stops. Knows no store."""

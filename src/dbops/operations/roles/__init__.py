@@ -1,0 +1,1 @@
+"""Least-privilege roles, memberships, grants and owners, as the configuration declares them."""

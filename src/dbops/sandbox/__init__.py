@@ -1,0 +1,1 @@
+"""The embedded platform: every store of a platform, in one folder."""

@@ -1,0 +1,1 @@
+"""What we start: one server in one folder, and how it dies."""

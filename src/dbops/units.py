@@ -1,0 +1,86 @@
+"""Durations, sizes and instants as people write and read them."""
+
+import re
+from datetime import UTC, datetime, timedelta
+
+_DAY = 86_400.0
+_SECONDS = {
+    "ms": 0.001,
+    "s": 1.0,
+    "second": 1.0,
+    "m": 60.0,
+    "min": 60.0,
+    "minute": 60.0,
+    "h": 3600.0,
+    "hour": 3600.0,
+    "d": _DAY,
+    "day": _DAY,
+    "w": 7 * _DAY,
+    "week": 7 * _DAY,
+    "month": 365.25 / 12 * _DAY,
+    "y": 365.25 * _DAY,
+    "year": 365.25 * _DAY,
+}
+_DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*([a-z]+)\s*")
+_SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([kmgt]?)(i?b)?", re.IGNORECASE)
+_POWERS = ("", "k", "m", "g", "t")
+
+
+def parse_duration(text: str) -> timedelta:
+    """Read `5m`, `1h 30m`, `90 seconds`, `7 years` (a year is 365.25 days)."""
+    seconds, position, wanted = 0.0, 0, text.strip().lower()
+    while match := _DURATION.match(wanted, position):
+        unit = match[2] if match[2] in _SECONDS else match[2].removesuffix("s")
+        if unit not in _SECONDS:
+            break
+        seconds += float(match[1]) * _SECONDS[unit]
+        position = match.end()
+    if not wanted or position != len(wanted):
+        raise ValueError(f"{text!r} is not a duration such as 30s, 5m, 6h, 30 days or 7 years")
+    try:
+        return timedelta(seconds=seconds)
+    except OverflowError:
+        raise ValueError(f"{text!r} is longer than a duration can be") from None
+
+
+def parse_size(text: str) -> int:
+    """Read `64MB`, `4 GiB`, `512`: as PostgreSQL does, a kB is 1024 bytes."""
+    match = _SIZE.fullmatch(text.strip())
+    if match is None:
+        raise ValueError(f"{text!r} is not a size such as 512kB, 64MB or 4GB")
+    return int(float(match[1]) * 1024 ** _POWERS.index(match[2].lower()))
+
+
+def duration(span: timedelta) -> str:
+    """Write a duration for a person: `850 ms`, `12.3 s`, `5m 10s`, `6h 3m`, `12d 4h`."""
+    seconds = span.total_seconds()
+    if seconds < 0:
+        return f"-{duration(-span)}"
+    if seconds < 1:
+        return f"{seconds * 1000:.0f} ms"
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes, hours, days = int(seconds // 60), int(seconds // 3600), int(seconds // _DAY)
+    if hours == 0:
+        return f"{minutes}m {int(seconds % 60)}s"
+    if days == 0:
+        return f"{hours}h {minutes % 60}m"
+    return f"{days}d {hours % 24}h"
+
+
+def size(count: int) -> str:
+    """Write a size for a person: `812 B`, `22.3 MB`."""
+    amount, power = float(count), 0
+    while amount >= 1024 and power < len(_POWERS) - 1:
+        amount, power = amount / 1024, power + 1
+    return f"{count} B" if power == 0 else f"{amount:.1f} {'BkMGT'[power]}B"
+
+
+def instant(moment: datetime) -> str:
+    """Write an instant for machines and journals: UTC, milliseconds, `Z`."""
+    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def parse_instant(text: str) -> datetime:
+    """Read what `instant` wrote."""
+    return datetime.fromisoformat(text).astimezone(UTC)
