@@ -1,0 +1,89 @@
+"""Only one run works on a (target, subject) at a time; locks die with their holder, so none can be stale.
+
+A lock is tried through a callable, so that this room needs no store: the file lock below serves one host,
+the stores bring their own.
+"""
+
+import fcntl
+import json
+import os
+import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from pathlib import Path
+
+from dbops.engine import clock, stop
+from dbops.engine.run import Run
+from dbops.errors import LockBusy, Refused
+
+_POLL_S = 0.25
+
+
+def await_lock(
+    try_once: Callable[[], bool], *, holder: Callable[[], str], what: str, target: str, wait: timedelta
+) -> None:
+    """Try until it is granted or `wait` is over; then tell who holds it."""
+    deadline = clock.monotonic() + wait.total_seconds()
+    while not try_once():
+        left = deadline - clock.monotonic()
+        if left <= 0:
+            who = holder()
+            raise LockBusy(
+                f"another dbops is at work on {what}: {who}",
+                hint="wait for it with --lock-wait 5m, or see what it does: dbops journal list",
+                target=target,
+            )
+        stop.pause(min(_POLL_S, left))
+
+
+@contextmanager
+def on_this_host(run: Run, target: str, subject: str) -> Iterator[None]:
+    """Hold a file lock below the state directory."""
+    safe = re.sub(r"[^A-Za-z0-9_.-]", "_", subject)
+    path = run.state_dir / "locks" / f"{target}--{safe}.lock"
+    with file_lock(path, run, what=f"{target}, {subject}", target=target):
+        yield
+
+
+@contextmanager
+def file_lock(path: Path, run: Run, *, what: str, target: str) -> Iterator[None]:
+    """Hold `path` locked; its content tells others who holds it."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    except OSError as error:
+        raise Refused(
+            f"the lock {path} cannot be opened: {error.strerror}",
+            hint="make the state directory writable, or name another in [platform] state_dir",
+            target=target,
+        ) from error
+    try:
+        await_lock(
+            lambda: _try_flock(descriptor),
+            holder=lambda: _holder_in(path),
+            what=what,
+            target=target,
+            wait=run.lock_wait,
+        )
+        os.ftruncate(descriptor, 0)
+        os.pwrite(descriptor, json.dumps(run.holder).encode(), 0)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _try_flock(descriptor: int) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _holder_in(path: Path) -> str:
+    try:
+        told: dict[str, str] = json.loads(path.read_text(encoding="utf-8"))
+        return "run {run} ({command}) on {host}, pid {pid}, since {since}".format(**told)
+    except (OSError, ValueError, KeyError):
+        return "a run that has not told its name yet"
