@@ -66,7 +66,9 @@ def _text(path: Path) -> str:
     try:
         return path.read_text(encoding="utf-8")
     except OSError as error:
-        raise ConfigInvalid(f"{path} cannot be read: {error.strerror}", hint="name another with --config") from error
+        raise ConfigInvalid(
+            f"{path} cannot be read: {error.strerror}", hint="name another with --config"
+        ) from error
     except UnicodeDecodeError as error:
         raise ConfigInvalid(f"{path} is not UTF-8 text (byte {error.start})") from error
 
@@ -91,7 +93,11 @@ def parse(text: str, path: Path) -> Config:
 
 def _problem(raw: dict[str, Any], error: dict[str, Any]) -> str:
     # pydantic names the branch of a union in the path: it is no key of the file
-    path = [part for part in error["loc"] if not (isinstance(part, str) and part in {"SecretFile", "constrained-str"})]
+    path = [
+        part
+        for part in error["loc"]
+        if not (isinstance(part, str) and part in {"SecretFile", "constrained-str"})
+    ]
     where = ".".join(str(part) for part in path if not str(part).startswith("function-"))
     if error["type"] == "extra_forbidden":
         near = difflib.get_close_matches(str(path[-1]), _keys_at(path[:-1]), n=1)
@@ -165,7 +171,9 @@ def resolve(reference: str | SecretFile, *, target: str) -> str:
         value = os.environ.get(name)
         if value is None:
             raise ConfigInvalid(
-                f"the environment variable {name} is not set", hint=f"export {name} before dbops starts", target=target
+                f"the environment variable {name} is not set",
+                hint=f"export {name} before dbops starts",
+                target=target,
             )
         text = text.replace(f"${{{name}}}", register(value))
     return text
@@ -177,7 +185,9 @@ def _from_file(path: Path, target: str) -> str:
             mode = os.fstat(file.fileno()).st_mode
             data = file.read(65_537)
     except OSError as error:
-        raise ConfigInvalid(f"the secret file {path} cannot be read: {error.strerror}", target=target) from error
+        raise ConfigInvalid(
+            f"the secret file {path} cannot be read: {error.strerror}", target=target
+        ) from error
     if mode & (stat.S_IRWXG | stat.S_IRWXO):
         raise ConfigInvalid(
             f"the secret file {path} can be read by others (mode {stat.S_IMODE(mode):04o})",

@@ -5,7 +5,15 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, StringConstraints, WithJsonSchema
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    StringConstraints,
+    WithJsonSchema,
+)
 
 from dbops.units import duration, parse_duration
 
@@ -30,7 +38,7 @@ def _no_literal_password(value: str) -> str:
     found += [match[1] for match in _PASSWORD_IN_URL.finditer(value)]
     if any(text and not _VARIABLE.fullmatch(text) for text in found):
         raise ValueError(
-            "holds a literal password; write password = { file = \"...\" } beside it, or \"${ENV_NAME}\" in its place"
+            'holds a literal password; write password = { file = "..." } beside it, or "${ENV_NAME}" in its place'
         )
     return value
 
@@ -45,7 +53,9 @@ class SecretFile(Model):
     """A secret in a file that only its owner can read."""
 
     file: Path
-    generate: bool = Field(default=False, description="write a random secret there, mode 0600, when it is missing")
+    generate: bool = Field(
+        default=False, description="write a random secret there, mode 0600, when it is missing"
+    )
 
 
 Span = Annotated[
@@ -66,8 +76,12 @@ class Platform(Model):
 
     name: Annotated[str, StringConstraints(pattern=TARGET_NAME)]
     environment: Literal["development", "test", "staging", "production"] = "development"
-    state_dir: Path | None = Field(default=None, description="journals and locks; default $XDG_STATE_HOME/dbops/<name>")
-    ledger: str | None = Field(default=None, description="the postgres target that keeps the ledger of other stores")
+    state_dir: Path | None = Field(
+        default=None, description="journals and locks; default $XDG_STATE_HOME/dbops/<name>"
+    )
+    ledger: str | None = Field(
+        default=None, description="the postgres target that keeps the ledger of other stores"
+    )
     zone: str = Field(default="UTC", description="the time zone in which people are shown instants")
 
 
@@ -97,7 +111,9 @@ class Cluster(Model):
     stanza: str | None = None
     pgbackrest_config: Path | None = None
     data_directory: Path | None = None
-    run_as: str | None = Field(default=None, description="the account that owns the data directory and runs pgBackRest")
+    run_as: str | None = Field(
+        default=None, description="the account that owns the data directory and runs pgBackRest"
+    )
     objectives: Objectives = Objectives()
 
 
@@ -108,9 +124,13 @@ class Postgres(Model):
     dsn: Dsn
     password: Secret | None = None
     tls: Tls | None = None
-    migrations: str | None = Field(default=None, description="the folder below migrations/postgres; default the target")
+    migrations: str | None = Field(
+        default=None, description="the folder below migrations/postgres; default the target"
+    )
     owner: str | None = Field(default=None, description="the role that owns the database; may hold {target}")
-    creators: tuple[str, ...] = Field(default=(), description="further roles that create objects, beside the owner")
+    creators: tuple[str, ...] = Field(
+        default=(), description="further roles that create objects, beside the owner"
+    )
 
 
 class Redis(Model):
@@ -155,11 +175,14 @@ class Grant(Model):
     append_only: tuple[str, ...] = Field(
         default=(), description="tables (shell patterns) that lose UPDATE, DELETE and TRUNCATE"
     )
-    new_tables: tuple[_Table, ...] | None = Field(default=None, description="default privileges; default: as tables")
+    new_tables: tuple[_Table, ...] | None = Field(
+        default=None, description="default privileges; default: as tables"
+    )
     sequences: tuple[Literal["USAGE", "SELECT", "UPDATE"], ...] = ()
     functions: tuple[Literal["EXECUTE"], ...] = ()
     row_secured_views: bool = Field(
-        default=False, description="also materialized views that read row-secured tables: they know no row security"
+        default=False,
+        description="also materialized views that read row-secured tables: they know no row security",
     )
 
 

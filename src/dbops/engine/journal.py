@@ -55,7 +55,9 @@ def opened(state_dir: Path, run_id: str, target: str, **facts: Any) -> Iterator[
             yield journal
         except BaseException as error:
             code = int(error.exit_code) if isinstance(error, DbopsError) else 1
-            journal.write("end", outcome="failed", exit_code=code, error=redact(f"{type(error).__name__}: {error}"))
+            journal.write(
+                "end", outcome="failed", exit_code=code, error=redact(f"{type(error).__name__}: {error}")
+            )
             raise
         journal.write("end", outcome="done", exit_code=0)
     finally:
@@ -71,7 +73,9 @@ def _open(room: Path, name: str, facts: dict[str, Any]) -> Journal:
             previous, previous_hash = _last(room)
             line = _line(previous_hash, "begin", {**facts, "previous": previous})
             opening = room / f"{_OPENING}{name}{_SUFFIX}"
-            descriptor = os.open(opening, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND | os.O_CLOEXEC, 0o640)
+            descriptor = os.open(
+                opening, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND | os.O_CLOEXEC, 0o640
+            )
             _write_all(descriptor, line, opening)
             _replace(room / _LAST, f"{name} {_sha(line)}\n")
             opening.rename(room / f"{name}{_SUFFIX}")
@@ -181,7 +185,9 @@ def read(state_dir: Path, name: str) -> Read:
     try:
         data = path.read_bytes()
     except OSError as error:
-        raise Refused(f"the journal {name} cannot be read: {error.strerror}", hint="dbops journal list") from error
+        raise Refused(
+            f"the journal {name} cannot be read: {error.strerror}", hint="dbops journal list"
+        ) from error
     *lines, rest = data.split(b"\n")
     records: list[Record] = []
     broken: int | None = None
@@ -200,7 +206,9 @@ def read(state_dir: Path, name: str) -> Read:
         records.append(record)
     first = json.loads(lines[0]) if records else {}
     first_hash = _sha(lines[0] + b"\n") if lines else ""
-    return Read(name, tuple(records), first_hash, bool(rest), broken, first.get("previous"), first.get("after", ""))
+    return Read(
+        name, tuple(records), first_hash, bool(rest), broken, first.get("previous"), first.get("after", "")
+    )
 
 
 def missing_link(state_dir: Path, journal: Read) -> str | None:

@@ -52,7 +52,9 @@ class Statement:
 
 def qualified(name: tuple[str, ...]) -> str:
     """Quote a name where PostgreSQL needs it (or might: keywords are told by quoting nothing plain)."""
-    return ".".join(part if _PLAIN_NAME.fullmatch(part) else '"' + part.replace('"', '""') + '"' for part in name)
+    return ".".join(
+        part if _PLAIN_NAME.fullmatch(part) else '"' + part.replace('"', '""') + '"' for part in name
+    )
 
 
 def literal(value: str) -> str:

@@ -25,16 +25,20 @@ def requested() -> bool:
     return _asked.is_set()
 
 
+def stopped() -> Stopped:
+    return Stopped(_signal_number)
+
+
 def check() -> None:
     """Call this wherever it is safe to stop."""
     if _asked.is_set():
-        raise Stopped(_signal_number)
+        raise stopped()
 
 
 def pause(seconds: float) -> None:
     """Sleep, but not through a request to stop."""
     if _asked.wait(max(0.0, seconds)):
-        raise Stopped(_signal_number)
+        raise stopped()
 
 
 @contextmanager
