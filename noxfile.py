@@ -1,0 +1,80 @@
+"""What can be run on this code. Everything uses .venv, which scripts/setup has made: nothing is installed twice."""
+
+from pathlib import Path
+
+import nox
+
+TOP = Path(__file__).resolve().parent
+BIN = TOP / ".venv" / "bin"
+
+nox.needs_version = ">=2026.4"
+nox.options.default_venv_backend = "none"
+nox.options.sessions = ["quick", "lint", "types", "contracts", "docs-check"]
+
+
+def run(session: nox.Session, program: str, *arguments: str, **env: str) -> None:
+    session.run(str(BIN / program), *arguments, env=env, external=True)
+
+
+def folders(*names: str) -> list[str]:
+    return [f"tests/{name}" for name in names if any((TOP / "tests" / name).glob("test_*.py"))]
+
+
+@nox.session
+def tests(session: nox.Session) -> None:
+    """Every tier but the benchmarks, with a few kills for each verb."""
+    where = folders("unit", "integration", "acceptance", "faults")
+    run(session, "pytest", "-n", "2", "--dist", "worksteal", *where, *session.posargs, DBOPS_KILLS="8")
+
+
+@nox.session
+def quick(session: nox.Session) -> None:
+    """The pure tests: seconds."""
+    run(session, "pytest", *folders("unit"), *session.posargs)
+
+
+@nox.session
+def faults(session: nox.Session) -> None:
+    """Kills in full count, full disks, storms."""
+    run(session, "pytest", "-n", "2", "--dist", "worksteal", *folders("faults"), *session.posargs)
+
+
+@nox.session
+def bench(session: nox.Session) -> None:
+    """Ratios and rates, one at a time; not in CI, whose machines are shared."""
+    run(session, "pytest", "-s", *folders("benchmarks"), *session.posargs)
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    run(session, "ruff", "check", *session.posargs)
+    run(session, "ruff", "format", "--check")
+
+
+@nox.session
+def types(session: nox.Session) -> None:
+    run(session, "basedpyright", *session.posargs)
+
+
+@nox.session
+def contracts(session: nox.Session) -> None:
+    """Who may import whom: [tool.importlinter] in pyproject.toml."""
+    run(session, "lint-imports", "--no-cache", *session.posargs)
+
+
+@nox.session(name="docs-check")
+def docs_check(session: nox.Session) -> None:
+    """The tables in README.md say what the program does."""
+    run(session, "python", "scripts/docs.py", "--check")
+
+
+@nox.session
+def lock(session: nox.Session) -> None:
+    """Pin the newest versions that pyproject.toml allows. The one thing here that needs uv."""
+    command = (
+        *("uv", "pip", "compile", "--universal", "--python-version", "3.11", "--upgrade"),
+        *("--generate-hashes", "--no-emit-index-url", "--no-annotate", "--quiet"),
+        *("--custom-compile-command", "nox -s lock"),
+        *("pyproject.toml", "--group", "dev", "--group", "build", "--output-file", "requirements.lock"),
+    )
+    session.run(*command, *session.posargs, external=True)
