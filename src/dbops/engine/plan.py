@@ -28,6 +28,13 @@ class Risk(IntEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Verbatim:
+    """What the server itself wrote and quoted, such as a routine's signature: never to be quoted again."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class Statement:
     """SQL as text and parameters: `{}` holds a name, `%s` a value, `%%` a per cent sign.
 
@@ -35,7 +42,7 @@ class Statement:
     """
 
     text: str
-    names: tuple[tuple[str, ...], ...] = ()
+    names: tuple[tuple[str, ...] | Verbatim, ...] = ()
     values: tuple[str, ...] = ()
 
     def shown(self) -> str:
@@ -50,8 +57,10 @@ class Statement:
         return re.sub(r"\{\}|%s|%%", fill, self.text)
 
 
-def qualified(name: tuple[str, ...]) -> str:
+def qualified(name: tuple[str, ...] | Verbatim) -> str:
     """Quote a name where PostgreSQL needs it (or might: keywords are told by quoting nothing plain)."""
+    if isinstance(name, Verbatim):
+        return name.text
     return ".".join(
         part if _PLAIN_NAME.fullmatch(part) else '"' + part.replace('"', '""') + '"' for part in name
     )

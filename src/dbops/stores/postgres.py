@@ -16,7 +16,7 @@ from dbops.config.load import resolve
 from dbops.config.model import Cluster, Postgres, Tls
 from dbops.engine import stop
 from dbops.engine.locks import await_lock
-from dbops.engine.plan import Statement
+from dbops.engine.plan import Statement, Verbatim
 from dbops.engine.run import Run, application_name, host_id
 from dbops.errors import (
     AuthenticationFailed,
@@ -213,7 +213,7 @@ def compose(statement: Statement) -> sql.Composed:
     for part in re.split(r"(\{\}|%s|%%)", statement.text):
         match part:
             case "{}":
-                parts.append(sql.Identifier(*next(names)))
+                parts.append(_name(next(names)))
             case "%s":
                 parts.append(sql.Literal(next(values)))
             case "%%":
@@ -223,6 +223,13 @@ def compose(statement: Statement) -> sql.Composed:
                     sql.SQL(cast("LiteralString", part))
                 )  # the text of a Statement is a constant of ours
     return sql.Composed(parts)
+
+
+def _name(name: tuple[str, ...] | Verbatim) -> sql.Composable:
+    # what the server wrote is quoted already, and braces in it are its own: SQL() without format() keeps them
+    return (
+        sql.SQL(cast("LiteralString", name.text)) if isinstance(name, Verbatim) else sql.Identifier(*name)
+    )
 
 
 def execute(connection: Connection, statement: Statement) -> None:
