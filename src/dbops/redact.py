@@ -11,7 +11,9 @@ MARK = "***"
 _SHORTEST = 4  # a shorter secret would blank half of every message; the patterns below still catch it
 
 _PATTERNS = (
-    re.compile(r"(?i)(\b(?:password|passwd|pwd|accountkey|secret|token|api[-_]?key)\b\s*[=:]\s*)('(?:[^'\\]|\\.)*'|[^\s'\",;)}]+)"),
+    re.compile(
+        r"(?i)(\b(?:password|passwd|pwd|accountkey|secret|token|api[-_]?key)\b\s*[=:]\s*)(?![{$*])('(?:[^'\\]|\\.)*'|[^\s'\",;)}]+)"
+    ),
     re.compile(r"(?i)(\bpassword\s+)('(?:[^']|'')*')"),
     re.compile(r"([a-z][a-z0-9+.-]{0,31}://[^/\s:@]*:)([^@\s/]+)(?=@)", re.IGNORECASE),
     re.compile(r"()(SCRAM-SHA-256\$[0-9]+:[A-Za-z0-9+/=]+\$[A-Za-z0-9+/=]+:[A-Za-z0-9+/=]+)"),

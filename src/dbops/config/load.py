@@ -2,9 +2,9 @@
 
 import difflib
 import os
+import re
 import secrets
 import stat
-import tomllib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,12 +12,10 @@ from typing import Any, get_args
 
 from pydantic import BaseModel, ValidationError
 
-from dbops.config.model import Config, SecretFile, variables
+from dbops.config import find
+from dbops.config.model import TARGET_NAME, Config, SecretFile, variables
 from dbops.errors import ConfigInvalid, DbopsError, Refused
 from dbops.redact import register
-
-NAME = "dbops.toml"
-VARIABLE = "DBOPS_CONFIG"
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,59 +28,28 @@ class Loaded:
     @property
     def state_dir(self) -> Path:
         """Where journals and locks live: it works while every store is down."""
-        own = self.config.platform.state_dir
-        if own is not None:
-            return own if own.is_absolute() else self.path.parent / own
-        home = os.environ.get("XDG_STATE_HOME") or str(Path("~").expanduser() / ".local" / "state")
-        return Path(home) / "dbops" / self.config.platform.name
+        platform = self.config.platform
+        return find.state_dir(self.path, platform.name, platform.state_dir)
 
 
 def load(path: Path | None, *, changing: bool = False) -> Loaded:
     """Read the configuration; all that is wrong with it is told at once."""
-    found, named = (path, True) if path else _find()
-    loaded = Loaded(parse(_text(found), found), found.resolve())
+    found, named = find.find(path)
+    loaded = Loaded(parse(find.read(found), found), found.resolve())
     if changing and not named and loaded.config.platform.environment == "production":
         raise Refused(
             f"{found} was only found by searching upwards, and it describes production",
-            hint=f"name it: --config {found}, or {VARIABLE}={found}",
+            hint=f"name it: --config {found}, or {find.VARIABLE}={found}",
         )
     return loaded
 
 
-def _find() -> tuple[Path, bool]:
-    if named := os.environ.get(VARIABLE):
-        return Path(named), True
-    here = Path.cwd()
-    for folder in (here, *here.parents):
-        if (folder / NAME).is_file():
-            return folder / NAME, False
-    raise ConfigInvalid(
-        f"no {NAME} in {here} or above it",
-        hint=f"name one with --config or {VARIABLE}, write one with 'dbops config init', or try 'dbops sandbox up'",
-    )
-
-
-def _text(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8")
-    except OSError as error:
-        raise ConfigInvalid(
-            f"{path} cannot be read: {error.strerror}", hint="name another with --config"
-        ) from error
-    except UnicodeDecodeError as error:
-        raise ConfigInvalid(f"{path} is not UTF-8 text (byte {error.start})") from error
-
-
-def parse(text: str, path: Path) -> Config:
-    """Turn TOML into a Config, or tell every error with its place."""
-    try:
-        raw = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise ConfigInvalid(f"{path} is not valid TOML: {error}") from error
+def parse(raw: dict[str, Any], path: Path) -> Config:
+    """Turn what TOML said into a Config, or tell every error with its place."""
     try:
         config = Config.model_validate(raw)
     except ValidationError as error:
-        problems = [_problem(raw, dict(e)) for e in error.errors()]
+        problems = [_problem(dict(e)) for e in error.errors()]
     else:
         problems = list(_across(config))
         if not problems:
@@ -91,13 +58,9 @@ def parse(text: str, path: Path) -> Config:
     raise ConfigInvalid(f"{path} is not valid:\n{listed}", hint="dbops config schema describes every key")
 
 
-def _problem(raw: dict[str, Any], error: dict[str, Any]) -> str:
+def _problem(error: dict[str, Any]) -> str:
     # pydantic names the branch of a union in the path: it is no key of the file
-    path = [
-        part
-        for part in error["loc"]
-        if not (isinstance(part, str) and part in {"SecretFile", "constrained-str"})
-    ]
+    path = [part for part in error["loc"] if not (isinstance(part, str) and part in {"SecretFile", "constrained-str"})]
     where = ".".join(str(part) for part in path if not str(part).startswith("function-"))
     if error["type"] == "extra_forbidden":
         near = difflib.get_close_matches(str(path[-1]), _keys_at(path[:-1]), n=1)
@@ -127,34 +90,34 @@ def _flat(annotation: Any) -> Iterator[Any]:
 
 def _across(config: Config) -> Iterator[str]:
     """Tell what no single key can know."""
-    import re  # noqa: PLC0415
+    yield from _names(config)
+    for name, place in config.postgres.items():
+        yield from _absent(f"postgres.{name}.cluster", "cluster", (place.cluster,), config.cluster)
+    if config.platform.ledger is not None:
+        yield from _absent("platform.ledger", "postgres", (config.platform.ledger,), config.postgres)
+    for name, role in config.roles.items():
+        yield from _absent(f"roles.{name}.clusters", "cluster", role.clusters, config.cluster)
+    for number, grant in enumerate(config.grants):
+        yield from _absent(f"grants.{number}.databases", "postgres", grant.databases, config.postgres)
+        yield from _absent(f"grants.{number}.to", "roles", (grant.to,), config.roles)
 
-    from dbops.config.model import TARGET_NAME
 
+def _names(config: Config) -> Iterator[str]:
     owners: dict[str, str] = {}
     for section in ("cluster", "postgres", "redis"):
         for name in getattr(config, section):
             if not re.match(TARGET_NAME, name):
                 yield f"{section}.{name!r}: a target's name is small letters, digits, '_' and '-', at most 48"
             if name in owners:
-                yield f"{section}.{name}: the name is taken by {owners[name]}.{name}; names are unique over all sections"
+                yield f"{section}.{name}: {owners[name]}.{name} has this name already; names are unique over all sections"
             owners[name] = section
-    for name, place in config.postgres.items():
-        if place.cluster not in config.cluster:
-            yield f"postgres.{name}.cluster: there is no [cluster.{place.cluster}]{_near(place.cluster, config.cluster)}"
-    ledger = config.platform.ledger
-    if ledger is not None and ledger not in config.postgres:
-        yield f"platform.ledger: there is no [postgres.{ledger}]{_near(ledger, config.postgres)}"
-    for name, role in config.roles.items():
-        for cluster in role.clusters:
-            if cluster not in config.cluster:
-                yield f"roles.{name}.clusters: there is no [cluster.{cluster}]{_near(cluster, config.cluster)}"
-    for number, grant in enumerate(config.grants):
-        for name in grant.databases:
-            if name not in config.postgres:
-                yield f"grants.{number}.databases: there is no [postgres.{name}]{_near(name, config.postgres)}"
-        if grant.to not in config.roles:
-            yield f"grants.{number}.to: there is no [roles.{grant.to}]{_near(grant.to, config.roles)}"
+
+
+def _absent(key: str, section: str, named: Iterable[str], there: Iterable[str]) -> Iterator[str]:
+    known = list(there)
+    for name in named:
+        if name not in known:
+            yield f"{key}: there is no [{section}.{name}]{_near(name, known)}"
 
 
 def _near(word: str, valid: Iterable[str]) -> str:
@@ -185,9 +148,7 @@ def _from_file(path: Path, target: str) -> str:
             mode = os.fstat(file.fileno()).st_mode
             data = file.read(65_537)
     except OSError as error:
-        raise ConfigInvalid(
-            f"the secret file {path} cannot be read: {error.strerror}", target=target
-        ) from error
+        raise ConfigInvalid(f"the secret file {path} cannot be read: {error.strerror}", target=target) from error
     if mode & (stat.S_IRWXG | stat.S_IRWXO):
         raise ConfigInvalid(
             f"the secret file {path} can be read by others (mode {stat.S_IMODE(mode):04o})",

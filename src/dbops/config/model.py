@@ -53,9 +53,7 @@ class SecretFile(Model):
     """A secret in a file that only its owner can read."""
 
     file: Path
-    generate: bool = Field(
-        default=False, description="write a random secret there, mode 0600, when it is missing"
-    )
+    generate: bool = Field(default=False, description="write a random secret there, mode 0600, when it is missing")
 
 
 Span = Annotated[
@@ -76,12 +74,8 @@ class Platform(Model):
 
     name: Annotated[str, StringConstraints(pattern=TARGET_NAME)]
     environment: Literal["development", "test", "staging", "production"] = "development"
-    state_dir: Path | None = Field(
-        default=None, description="journals and locks; default $XDG_STATE_HOME/dbops/<name>"
-    )
-    ledger: str | None = Field(
-        default=None, description="the postgres target that keeps the ledger of other stores"
-    )
+    state_dir: Path | None = Field(default=None, description="journals and locks; default $XDG_STATE_HOME/dbops/<name>")
+    ledger: str | None = Field(default=None, description="the postgres target that keeps the ledger of other stores")
     zone: str = Field(default="UTC", description="the time zone in which people are shown instants")
 
 
@@ -111,9 +105,7 @@ class Cluster(Model):
     stanza: str | None = None
     pgbackrest_config: Path | None = None
     data_directory: Path | None = None
-    run_as: str | None = Field(
-        default=None, description="the account that owns the data directory and runs pgBackRest"
-    )
+    run_as: str | None = Field(default=None, description="the account that owns the data directory and runs pgBackRest")
     objectives: Objectives = Objectives()
 
 
@@ -124,13 +116,9 @@ class Postgres(Model):
     dsn: Dsn
     password: Secret | None = None
     tls: Tls | None = None
-    migrations: str | None = Field(
-        default=None, description="the folder below migrations/postgres; default the target"
-    )
+    migrations: str | None = Field(default=None, description="the folder below migrations/postgres; default the target")
     owner: str | None = Field(default=None, description="the role that owns the database; may hold {target}")
-    creators: tuple[str, ...] = Field(
-        default=(), description="further roles that create objects, beside the owner"
-    )
+    creators: tuple[str, ...] = Field(default=(), description="further roles that create objects, beside the owner")
 
 
 class Redis(Model):
@@ -175,9 +163,7 @@ class Grant(Model):
     append_only: tuple[str, ...] = Field(
         default=(), description="tables (shell patterns) that lose UPDATE, DELETE and TRUNCATE"
     )
-    new_tables: tuple[_Table, ...] | None = Field(
-        default=None, description="default privileges; default: as tables"
-    )
+    new_tables: tuple[_Table, ...] | None = Field(default=None, description="default privileges; default: as tables")
     sequences: tuple[Literal["USAGE", "SELECT", "UPDATE"], ...] = ()
     functions: tuple[Literal["EXECUTE"], ...] = ()
     row_secured_views: bool = Field(

@@ -9,7 +9,7 @@ import fcntl
 import hashlib
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -47,7 +47,7 @@ class Journal:
 
 
 @contextmanager
-def opened(state_dir: Path, run_id: str, target: str, **facts: Any) -> Iterator[Journal]:
+def opened(state_dir: Path, run_id: str, target: str, **facts: Any) -> Generator[Journal]:
     """Open `<run>-<target>`, chained to the journal before it; write the closing record on the way out."""
     journal = _open(folder(state_dir), f"{run_id}-{target}", {"run": run_id, "target": target, **facts})
     try:
@@ -55,9 +55,7 @@ def opened(state_dir: Path, run_id: str, target: str, **facts: Any) -> Iterator[
             yield journal
         except BaseException as error:
             code = int(error.exit_code) if isinstance(error, DbopsError) else 1
-            journal.write(
-                "end", outcome="failed", exit_code=code, error=redact(f"{type(error).__name__}: {error}")
-            )
+            journal.write("end", outcome="failed", exit_code=code, error=redact(f"{type(error).__name__}: {error}"))
             raise
         journal.write("end", outcome="done", exit_code=0)
     finally:
@@ -73,9 +71,7 @@ def _open(room: Path, name: str, facts: dict[str, Any]) -> Journal:
             previous, previous_hash = _last(room)
             line = _line(previous_hash, "begin", {**facts, "previous": previous})
             opening = room / f"{_OPENING}{name}{_SUFFIX}"
-            descriptor = os.open(
-                opening, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND | os.O_CLOEXEC, 0o640
-            )
+            descriptor = os.open(opening, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND | os.O_CLOEXEC, 0o640)
             _write_all(descriptor, line, opening)
             _replace(room / _LAST, f"{name} {_sha(line)}\n")
             opening.rename(room / f"{name}{_SUFFIX}")
@@ -185,9 +181,7 @@ def read(state_dir: Path, name: str) -> Read:
     try:
         data = path.read_bytes()
     except OSError as error:
-        raise Refused(
-            f"the journal {name} cannot be read: {error.strerror}", hint="dbops journal list"
-        ) from error
+        raise Refused(f"the journal {name} cannot be read: {error.strerror}", hint="dbops journal list") from error
     *lines, rest = data.split(b"\n")
     records: list[Record] = []
     broken: int | None = None
@@ -204,11 +198,9 @@ def read(state_dir: Path, name: str) -> Read:
             broken = broken or number
         before = _sha(line + b"\n")
         records.append(record)
-    first = json.loads(lines[0]) if records else {}
+    first: dict[str, Any] = json.loads(lines[0]) if records else {}
     first_hash = _sha(lines[0] + b"\n") if lines else ""
-    return Read(
-        name, tuple(records), first_hash, bool(rest), broken, first.get("previous"), first.get("after", "")
-    )
+    return Read(name, tuple(records), first_hash, bool(rest), broken, first.get("previous"), first.get("after", ""))
 
 
 def missing_link(state_dir: Path, journal: Read) -> str | None:

@@ -8,7 +8,7 @@ import fcntl
 import json
 import os
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
@@ -38,7 +38,7 @@ def await_lock(
 
 
 @contextmanager
-def on_this_host(run: Run, target: str, subject: str) -> Iterator[None]:
+def on_this_host(run: Run, target: str, subject: str) -> Generator[None]:
     """Hold a file lock below the state directory."""
     safe = re.sub(r"[^A-Za-z0-9_.-]", "_", subject)
     path = run.state_dir / "locks" / f"{target}--{safe}.lock"
@@ -47,7 +47,7 @@ def on_this_host(run: Run, target: str, subject: str) -> Iterator[None]:
 
 
 @contextmanager
-def file_lock(path: Path, run: Run, *, what: str, target: str) -> Iterator[None]:
+def file_lock(path: Path, run: Run, *, what: str, target: str) -> Generator[None]:
     """Hold `path` locked; its content tells others who holds it."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -61,9 +61,7 @@ def qualified(name: tuple[str, ...] | Verbatim) -> str:
     """Quote a name where PostgreSQL needs it (or might: keywords are told by quoting nothing plain)."""
     if isinstance(name, Verbatim):
         return name.text
-    return ".".join(
-        part if _PLAIN_NAME.fullmatch(part) else '"' + part.replace('"', '""') + '"' for part in name
-    )
+    return ".".join(part if _PLAIN_NAME.fullmatch(part) else '"' + part.replace('"', '""') + '"' for part in name)
 
 
 def literal(value: str) -> str:

@@ -21,6 +21,16 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 
+def _actor() -> str:
+    """Name the person or the account behind this run."""
+    try:
+        own = getpass.getuser()
+    except (KeyError, OSError):  # an account without a passwd entry
+        own = f"uid {os.getuid()}"
+    behind = os.environ.get("SUDO_USER")
+    return f"{behind} as {own}" if behind and behind != own else own
+
+
 @dataclass(frozen=True, slots=True)
 class Run:
     """Who is at work, since when, and how: the same for every target of one command."""
@@ -31,7 +41,7 @@ class Run:
     state_dir: Path
     lock_wait: timedelta = timedelta(0)
     plan_only: bool = False
-    actor: str = field(default_factory=lambda: actor())
+    actor: str = field(default_factory=_actor)
 
     @property
     def holder(self) -> dict[str, str]:
@@ -45,9 +55,7 @@ class Run:
         }
 
 
-def new(
-    command: str, state_dir: Path, *, lock_wait: timedelta = timedelta(0), plan_only: bool = False
-) -> Run:
+def new(command: str, state_dir: Path, *, lock_wait: timedelta = timedelta(0), plan_only: bool = False) -> Run:
     started = clock.now()
     return Run(new_id(started), command, started, state_dir, lock_wait, plan_only)
 
@@ -56,16 +64,6 @@ def new_id(started: datetime) -> str:
     """Name a run so that names sort by time: `20261120T214550.123Z-4f2a`."""
     stamp = units.instant(started).replace("-", "").replace(":", "")
     return f"{stamp}-{secrets.token_hex(2)}"
-
-
-def actor() -> str:
-    """Name the person or the account behind this run."""
-    try:
-        own = getpass.getuser()
-    except (KeyError, OSError):  # an account without a passwd entry
-        own = f"uid {os.getuid()}"
-    behind = os.environ.get("SUDO_USER")
-    return f"{behind} as {own}" if behind and behind != own else own
 
 
 def host_id() -> str:

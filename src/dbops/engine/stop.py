@@ -7,7 +7,7 @@ registered them: children at once, SQL after a grace of ten seconds.
 import contextlib
 import signal
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from types import FrameType
 
@@ -42,7 +42,7 @@ def pause(seconds: float) -> None:
 
 
 @contextmanager
-def listening(listener: Callable[[int], None]) -> Iterator[None]:
+def listening(listener: Callable[[int], None]) -> Generator[None]:
     """While open, tell `listener` of the first signal (it runs inside the handler: keep it short)."""
     with _lock:
         _listeners[id(listener)] = listener
@@ -67,7 +67,7 @@ def _received(number: int, _frame: FrameType | None) -> None:
 
 
 @contextmanager
-def signals() -> Iterator[None]:
+def signals() -> Generator[None]:
     """Take over SIGINT and SIGTERM while a command runs."""
     before = {number: signal.signal(number, _received) for number in (signal.SIGINT, signal.SIGTERM)}
     try:

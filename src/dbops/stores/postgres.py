@@ -2,7 +2,7 @@
 
 import os
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager, suppress
 from datetime import timedelta
 from pathlib import Path
@@ -77,7 +77,7 @@ def connect(
     dbname: str | None = None,
     statement_timeout: timedelta = timedelta(0),
     connect_timeout: timedelta | None = None,
-) -> Iterator[Connection]:
+) -> Generator[Connection]:
     """Open an autocommit connection that tells who we are; errors inside are told in our own words."""
     timeouts = {"connect_timeout": max(1, round(connect_timeout.total_seconds()))} if connect_timeout else {}
     with translated(target):
@@ -98,15 +98,13 @@ def _settle(connection: Connection, statement_timeout: timedelta) -> None:
     wanted = {**_SESSION, "statement_timeout": f"{round(statement_timeout.total_seconds() * 1000)}ms"}
     if connection.info.server_version < 140000:
         del wanted["client_connection_check_interval"]
-    setting = sql.SQL(", ").join(
-        sql.SQL("set_config({}, {}, false)").format(*pair) for pair in wanted.items()
-    )
+    setting = sql.SQL(", ").join(sql.SQL("set_config({}, {}, false)").format(*pair) for pair in wanted.items())
     connection.execute(sql.SQL("SELECT {}").format(setting))
 
 
 def _canceller(connection: Connection) -> Callable[[int], None]:
     """After the grace of a first signal, cancel what is in flight; the next safe point then stops the run."""
-    import threading  # noqa: PLC0415
+    import threading
 
     def cancel() -> None:
         with suppress(psycopg.Error):  # it ended by itself, or was closed
@@ -132,7 +130,7 @@ def _refuse_a_pooler(connection: Connection, target: str) -> None:
 
 
 @contextmanager
-def translated(target: str) -> Iterator[None]:
+def translated(target: str) -> Generator[None]:
     """Turn psycopg's errors into ours, each with its exit code and what to do next."""
     try:
         yield
@@ -146,11 +144,11 @@ def _told(error: psycopg.Error, target: str) -> DbopsError:
         case errors.InvalidPassword() | errors.InvalidAuthorizationSpecification():
             return AuthenticationFailed(message, hint="check user and password of its dsn", target=target)
         case errors.InsufficientPrivilege():
-            return AuthenticationFailed(message, hint="the connected role lacks this right", target=target)
-        case errors.LockNotAvailable():
-            return LockBusy(
-                message, hint="a long transaction holds the lock; run again when it is over", target=target
+            return Refused(
+                message, hint="the connected role lacks this right; connect as one that has it", target=target
             )
+        case errors.LockNotAvailable():
+            return LockBusy(message, hint="a long transaction holds the lock; run again when it is over", target=target)
         case errors.QueryCanceled() if stop.requested():
             return stop.stopped()
         case errors.QueryCanceled():
@@ -158,34 +156,24 @@ def _told(error: psycopg.Error, target: str) -> DbopsError:
         case errors.InvalidCatalogName():
             return Refused(message, hint="create the database, or correct dbname in the dsn", target=target)
         case errors.DependentObjectsStillExist() | errors.ObjectInUse():
-            return Refused(
-                message, hint="what depends on it is named above; move or remove that first", target=target
-            )
+            return Refused(message, hint="what depends on it is named above; move or remove that first", target=target)
         case errors.ReadOnlySqlTransaction():
             return Refused(message, hint="the server is a standby; use the primary's dsn", target=target)
         case errors.DiskFull() | errors.OutOfMemory():
             return DbopsError(message, hint="make room on the server, then run again", target=target)
         case errors.FeatureNotSupported() | errors.UndefinedFile():
-            return DependencyMissing(
-                message, hint="the server lacks a feature or an extension", target=target
-            )
+            return DependencyMissing(message, hint="the server lacks a feature or an extension", target=target)
         case psycopg.OperationalError() if error.sqlstate is None or error.sqlstate[:2] in {"08", "53", "57"}:
             return _unreachable(message, target)
         case psycopg.ProgrammingError() if error.sqlstate is None:
-            return Refused(
-                message, hint="the dsn is not understood: host=... dbname=... user=...", target=target
-            )
+            return Refused(message, hint="the dsn is not understood: host=... dbname=... user=...", target=target)
         case _:
             return DbopsError(message, target=target)
 
 
 def _unreachable(message: str, target: str) -> DbopsError:
     # libpq reports a refused password of the connection phase without an SQLSTATE
-    if (
-        "authentication failed" in message
-        or "no password supplied" in message
-        or "no pg_hba.conf entry" in message
-    ):
+    if "authentication failed" in message or "no password supplied" in message or "no pg_hba.conf entry" in message:
         return AuthenticationFailed(message, hint="check user and password of its dsn", target=target)
     if re.search(r'role ".*" (does not exist|is not permitted to log in)', message):
         return AuthenticationFailed(
@@ -193,9 +181,7 @@ def _unreachable(message: str, target: str) -> DbopsError:
         )
     if re.search(r'database ".*" does not exist', message):
         return Refused(message, hint="create the database, or correct dbname in the dsn", target=target)
-    return Unreachable(
-        message, hint="is the server up, and does the dsn lead to it? try again", target=target
-    )
+    return Unreachable(message, hint="is the server up, and does the dsn lead to it? try again", target=target)
 
 
 def _message(error: psycopg.Error) -> str:
@@ -219,17 +205,13 @@ def compose(statement: Statement) -> sql.Composed:
             case "%%":
                 parts.append(sql.SQL("%"))
             case _:
-                parts.append(
-                    sql.SQL(cast("LiteralString", part))
-                )  # the text of a Statement is a constant of ours
+                parts.append(sql.SQL(cast("LiteralString", part)))  # the text of a Statement is a constant of ours
     return sql.Composed(parts)
 
 
 def _name(name: tuple[str, ...] | Verbatim) -> sql.Composable:
     # what the server wrote is quoted already, and braces in it are its own: SQL() without format() keeps them
-    return (
-        sql.SQL(cast("LiteralString", name.text)) if isinstance(name, Verbatim) else sql.Identifier(*name)
-    )
+    return sql.SQL(cast("LiteralString", name.text)) if isinstance(name, Verbatim) else sql.Identifier(*name)
 
 
 def execute(connection: Connection, statement: Statement) -> None:
@@ -254,7 +236,7 @@ _HOLDER = """
 @contextmanager
 def only_run(
     place: Cluster | Postgres, run: Run, *, target: str, subject: str, dbname: str | None = None
-) -> Iterator[Callable[[], None]]:
+) -> Generator[Callable[[], None]]:
     """Hold the advisory lock of (target, subject) on a connection of its own; yield the guard that re-checks it.
 
     An advisory lock lives in one database, so everybody locks a target in the same one: its own.
@@ -276,9 +258,7 @@ def only_run(
             )
             with translated(target):
                 if _one(connection, held, name) is not True:
-                    raise LockBusy(
-                        f"the lock of {target} ({subject}) was lost", hint="run again", target=target
-                    )
+                    raise LockBusy(f"the lock of {target} ({subject}) was lost", hint="run again", target=target)
 
         yield guard
 
@@ -332,9 +312,7 @@ def reap_dead_runs(connection: Connection, target: str) -> list[str]:
 def _alive(pid: int, stamp: str) -> bool:
     """Tell whether the process that began the run still lives: zombies do not, nor does who came after with its number."""
     try:
-        fields = (
-            Path(f"/proc/{pid}/stat").read_text(encoding="ascii", errors="replace").rpartition(")")[2].split()
-        )
+        fields = Path(f"/proc/{pid}/stat").read_text(encoding="ascii", errors="replace").rpartition(")")[2].split()
         boot = next(
             int(line.split()[1])
             for line in Path("/proc/stat").read_text(encoding="ascii").splitlines()

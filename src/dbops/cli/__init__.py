@@ -1,0 +1,115 @@
+"""What the operator types. Families are imported only when their name was typed."""
+
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+from typing import Any, NoReturn
+
+import typer
+from typer.core import TyperGroup
+from typer.main import get_command
+
+FAMILIES = {
+    "status": "Every target on one screen: reachable, version, backups, what needs attention.",
+    "roles": "Least-privilege roles, memberships, grants and owners, as the configuration declares them.",
+    "config": "The configuration: a template, its validation, the resolved view, a JSON Schema.",
+    "journal": "What was done, by whom, with what outcome.",
+    "sandbox": "The embedded platform: every store, in one folder, without Docker or services.",
+}
+SINGLE = frozenset({"status"})  # families that are one command, not a group of verbs
+
+# Common options may also stand before the verb; True: it takes a value.
+_COMMON = {
+    "--config": True,
+    "--output": True,
+    "--lock-wait": True,
+    "--confirm": True,
+    "--expect-plan": True,
+    "--quiet": False,
+    "--verbose": False,
+    "--no-color": False,
+    "--plan": False,
+    "--yes": False,
+    "--skip-if-running": False,
+    "-o": True,
+    "-q": False,
+    "-v": False,
+    "-y": False,
+}
+
+
+class Families(TyperGroup):
+    """Help and completion need no more than FAMILIES."""
+
+    def __init__(self, **attrs: Any) -> None:
+        super().__init__(**attrs)
+        self.commands.update({name: TyperGroup(name=name, help=line) for name, line in FAMILIES.items()})
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        if (name := args[0]) in FAMILIES:
+            self.commands[name] = get_command(import_module(f"{__name__}.{name}").app)
+        return super().resolve_command(ctx, args)
+
+
+app = typer.Typer(
+    cls=Families,
+    pretty_exceptions_enable=False,
+    no_args_is_help=True,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog="Common options (--config, --output, --plan, --yes ...) may stand before or after the verb: "
+    "dbops status --help. Exit codes: README.",
+)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        from dbops.cli import version
+
+        print(version.text())
+        raise typer.Exit
+
+
+@app.callback()
+def dbops(
+    _version: bool = typer.Option(False, "--version", callback=_version, is_eager=True, help="Show versions and exit."),
+) -> None:
+    """One command for the people who keep a data platform alive."""
+
+
+def hoisted(argv: Sequence[str]) -> list[str]:
+    """Move common options that stand before the verb to just behind it, where Typer looks for them."""
+    words: list[str] = []
+    moved: list[str] = []
+    rest = list(argv)
+    while rest and len(words) < (1 if words and words[0] in SINGLE else 2):
+        token = rest[0]
+        name, _, value = token.partition("=")
+        if name in _COMMON:
+            taken = 2 if _COMMON[name] and not value else 1
+            moved, rest = [*moved, *rest[:taken]], rest[taken:]
+        elif token.startswith("-"):
+            break
+        else:
+            words, rest = [*words, token], rest[1:]
+    return [*words, *moved, *rest]
+
+
+def main(argv: Sequence[str] | None = None) -> NoReturn:
+    """Run one command and exit with its code: the only way out, whatever the output mode."""
+    args = hoisted(sys.argv[1:] if argv is None else argv)
+    try:
+        outcome = app(args, prog_name="dbops", standalone_mode=False)
+    except typer.TyperException as error:
+        from dbops.cli import door
+
+        sys.exit(door.close(door.usage(error, args)))
+    except BrokenPipeError:  # help or completion whose reader has gone
+        from dbops.cli import render
+
+        render.abandon_stdout()
+        sys.exit(0)
+    if outcome is None or isinstance(outcome, int):  # help, version, completion
+        sys.exit(outcome or 0)
+    from dbops.cli import door
+
+    sys.exit(door.close(outcome))

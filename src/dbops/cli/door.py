@@ -1,0 +1,184 @@
+"""The door: a command's body runs inside it, and every exception becomes an Outcome before Typer sees it."""
+
+import os
+import traceback
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, fields
+from functools import wraps
+from inspect import Parameter, Signature, signature
+from typing import Any
+
+import typer
+
+from dbops import __version__
+from dbops.cli import FAMILIES, SINGLE, render
+from dbops.cli.envelope import plain
+from dbops.cli.options import Asked, Invocation, Output
+from dbops.cli.screen import Screen
+from dbops.engine import stop
+from dbops.engine.finding import Finding, Severity
+from dbops.engine.finding import exit_code as code_of
+from dbops.errors import DbopsError, ExitCode, Stopped, UsageError, worst
+from dbops.process import signal_groups
+from dbops.redact import redact
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What a command found or did: data for machines, a screen for people."""
+
+    data: Any = None
+    screen: Screen = ()
+    findings: tuple[Finding, ...] = ()
+    next_actions: tuple[str, ...] = ()
+    codes: tuple[ExitCode, ...] = ()  # of targets that failed, where others went on
+    exit_with: int | None = None  # `sandbox exec` hands on what its command said
+
+    @property
+    def exit_code(self) -> int:
+        return worst([code_of(self.findings), *self.codes]) if self.exit_with is None else self.exit_with
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How a command ended: with a result, or with an error."""
+
+    asked: Asked
+    result: Result = field(default_factory=Result)
+    error: BaseException | None = None
+    trace: str = ""
+
+    @property
+    def exit_code(self) -> int:
+        match self.error:
+            case None:
+                return self.result.exit_code
+            case DbopsError():
+                return int(self.error.exit_code)
+            case KeyboardInterrupt():
+                return ExitCode.INTERRUPTED
+            case SystemExit():
+                return self.error.code if isinstance(self.error.code, int) else ExitCode.FAILED
+            case _:
+                return ExitCode.FAILED
+
+
+def family(name: str) -> typer.Typer:
+    """Make the group of a family's verbs."""
+    app = typer.Typer(name=name, help=FAMILIES[name], add_completion=False, no_args_is_help=True)
+    if name not in SINGLE:
+        app.callback()(_group)  # or a family with one verb would collapse into it
+    return app
+
+
+def _group() -> None: ...
+
+
+def command(
+    app: typer.Typer, name: str, *examples: str, **settings: Any
+) -> Callable[[Callable[..., Result]], Callable[..., Outcome]]:
+    """Register a command whose body takes Asked or AskedChange first, and returns a Result."""
+
+    def register(body: Callable[..., Result]) -> Callable[..., Outcome]:
+        first, *own = signature(body, eval_str=True).parameters.values()
+        kind: type[Asked] = first.annotation
+        shared = [f for f in fields(kind) if f.metadata.get("option", True)]
+        title = f"{app.info.name} {name}" if app.info.name and app.info.name != name else name
+
+        @wraps(body)
+        def guarded(**named: Any) -> Outcome:
+            asked = kind(**{f.name: named.pop(f.name) for f in shared}, invocation=Invocation(title))
+            render.prepare(no_color=asked.no_color, quiet=asked.quiet)
+            try:
+                with stop.signals(), stop.listening(signal_groups):
+                    return Outcome(asked, body(asked, **named))
+            except BaseException as error:  # noqa: BLE001  # whatever it is: told once, in `close`
+                return Outcome(asked, error=error, trace=traceback.format_exc())
+
+        options = [Parameter(f.name, Parameter.KEYWORD_ONLY, annotation=f.type, default=_default(f)) for f in shared]
+        keyword = [p.replace(kind=Parameter.KEYWORD_ONLY) for p in own]
+        setattr(guarded, "__signature__", Signature([*keyword, *options]))  # noqa: B010  # not known to the type
+        epilog = "\n\n".join(["Examples:", *(f"$ {line}" for line in examples)])
+        return app.command(name, epilog=epilog, **settings)(guarded)
+
+    return register
+
+
+def _default(option: Any) -> Any:
+    return option.default
+
+
+def usage(error: typer.TyperException, args: Sequence[str]) -> Outcome:
+    """Tell a wrong command line in the output mode that was asked for, as far as that can be told."""
+    words = [word for word in args[:2] if not word.startswith("-")]
+    context = getattr(error, "ctx", None)
+    path = context.command_path.removeprefix("dbops").strip() if context is not None else ""
+    asked = Asked(output=_asked_output(args), invocation=Invocation(path or " ".join(words) or "dbops"))
+    hint = f"{context.command_path if context is not None else 'dbops'} --help"
+    message = error.format_message()
+    if type(error).__name__ == "NoArgsIsHelpError":
+        render.err_text(message)
+        message = "no command was given"
+    return Outcome(asked, error=UsageError(message, hint=hint))
+
+
+def _asked_output(args: Sequence[str]) -> Output:
+    told = os.environ.get("DBOPS_OUTPUT", "text")
+    for here, after in zip(args, [*args[1:], ""], strict=True):
+        if here in {"--output", "-o"}:
+            told = after
+        elif here.startswith("--output="):
+            told = here.partition("=")[2]
+    return Output.JSON if told == "json" else Output.TEXT
+
+
+def close(outcome: Outcome) -> int:
+    """Print the outcome and return the exit code: the only place that does."""
+    code = outcome.exit_code
+    findings = [*outcome.result.findings, *_told(outcome)]
+    bug = outcome.error is not None and not isinstance(outcome.error, DbopsError | SystemExit | KeyboardInterrupt)
+    if bug:
+        render.err_text(redact(outcome.trace))
+    try:
+        if outcome.asked.output is Output.JSON:
+            render.json_line(_envelope(outcome, code, findings))
+        else:
+            render.screen(outcome.result.screen)
+        if outcome.asked.output is Output.TEXT or outcome.error is not None:
+            render.findings(findings, outcome.result.next_actions)
+    except BrokenPipeError:
+        render.abandon_stdout()  # the reader had enough; what was done is done, and the code tells it
+    except OSError as error:
+        render.abandon_stdout()
+        render.err_text(f"the result could not be written: {error.strerror}")
+        return ExitCode.FAILED if code == ExitCode.OK else code
+    return code
+
+
+def _told(outcome: Outcome) -> list[Finding]:
+    error = outcome.error
+    if error is None or isinstance(error, SystemExit):
+        return []
+    target = "-"
+    hint: str | None = "this is a bug in dbops; the traceback above (redacted) tells where"
+    message = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+    code = ExitCode(outcome.exit_code)
+    if isinstance(error, DbopsError):
+        target, hint, message = error.target or "-", error.hint, error.message
+    elif isinstance(error, KeyboardInterrupt):
+        hint, message = Stopped(2).hint, "stopped on request"
+    return [Finding(Severity.BAD, code.name.lower(), target, redact(message), redact(hint) if hint else None)]
+
+
+def _envelope(outcome: Outcome, code: int, findings: Sequence[Finding]) -> dict[str, Any]:
+    errors = {finding.code for finding in _told(outcome)}
+    return {
+        "dbops": __version__,
+        "command": outcome.asked.invocation.command,
+        "ok": code == 0,
+        "exit_code": int(code),
+        "run_id": outcome.asked.invocation.run_id,
+        "data": plain(outcome.result.data),
+        "findings": [{**plain(f), "severity": "error"} if f.code in errors else plain(f) for f in findings],
+        "next_actions": list(outcome.result.next_actions),
+    }

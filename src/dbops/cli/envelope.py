@@ -1,0 +1,41 @@
+"""The one JSON form of every result: an envelope around plain data."""
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from datetime import datetime, timedelta
+from enum import Enum
+from pathlib import Path
+from typing import Any
+
+from dbops import units
+
+
+def plain(value: Any) -> Any:
+    """Turn a result dataclass into JSON's types: instants end in Z, durations become seconds (`*_s`)."""
+    match value:
+        case None | bool() | int() | float() if not isinstance(value, Enum):
+            return value
+        case Enum():
+            return value.name.lower() if isinstance(value.value, int) else value.value
+        case str():
+            return value
+        case datetime():
+            return units.instant(value)
+        case timedelta():
+            return round(value.total_seconds(), 6)
+        case Path():
+            return str(value)
+        case Mapping():
+            return {_key(str(key), inner): plain(inner) for key, inner in value.items()}
+        case Sequence():
+            return [plain(inner) for inner in value]
+        case AbstractSet():
+            return sorted((plain(inner) for inner in value), key=str)
+        case _ if dataclasses.is_dataclass(value):
+            return plain({f.name: getattr(value, f.name) for f in dataclasses.fields(value)})
+    raise TypeError(f"{type(value).__name__} has no form in a result")
+
+
+def _key(name: str, value: Any) -> str:
+    return f"{name}_s" if isinstance(value, timedelta) and not name.endswith("_s") else name

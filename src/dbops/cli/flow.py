@@ -1,0 +1,217 @@
+"""How a changing command meets its operator: preview, confirm, run; one target after the other, or several at once."""
+
+import threading
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, replace
+from typing import Any
+
+from dbops.cli import render
+from dbops.cli.door import Result
+from dbops.cli.options import AskedChange
+from dbops.cli.screen import Line, Screen, Tone
+from dbops.engine import journal
+from dbops.engine.finding import Finding, Severity
+from dbops.engine.plan import Plan, Ready, Risk
+from dbops.engine.run import Ended, Run, each, execute
+from dbops.errors import ConfirmationRequired, DbopsError, ExitCode, LockBusy, Refused, Stopped
+
+Opening = Callable[[Run], AbstractContextManager[Ready[Any]]]
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """One target of a changing command: opened when its turn comes."""
+
+    name: str
+    opening: Opening
+
+
+@dataclass(frozen=True, slots=True)
+class StepTold:
+    target: str
+    id: str
+    summary: str
+    risk: Risk
+    sql: tuple[str, ...]
+    notes: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class PlanTold:
+    target: str
+    title: str
+    sha: str
+    risk: Risk
+    steps: int
+    outcome: str  # planned, done, nothing to do, skipped, failed, not begun
+    exit_code: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Changed:
+    """The data of every changing command."""
+
+    environment: str
+    plans: tuple[PlanTold, ...]
+    steps: tuple[StepTold, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Done:
+    plan: Plan[Any]
+    findings: tuple[Finding, ...]
+    outcome: str
+
+
+_one_question = threading.Lock()
+
+
+def change(
+    asked: AskedChange,
+    run: Run,
+    targets: Sequence[Target],
+    *,
+    environment: str,
+    first_alone: int = 0,
+    jobs: int = 1,
+    keep_going: bool = False,
+    may_lose_data: bool = True,
+    next_actions: tuple[str, ...] = (),
+) -> Result:
+    """Carry out (or, with --plan, show) what each target's plan says.
+
+    The first `first_alone` targets go one by one, before the others that build on them run `jobs` at a time.
+    """
+    if not asked.plan and len(targets) > 1 and not render.stdin_is_terminal() and (may_lose_data or not asked.yes):
+        _agreed_before_anything(asked, run, targets)
+
+    def work(one: Target) -> _Done:
+        return _one(asked, run, one, environment)
+
+    ended = list(each(targets[:first_alone], work, stop_on_failure=not keep_going))
+    if keep_going or all(one.error is None for one in ended):
+        ended += each(targets[first_alone:], work, jobs=jobs, stop_on_failure=not keep_going)
+    else:
+        ended += [Ended(one, begun=False) for one in targets[first_alone:]]
+    return _told(asked, ended, environment, next_actions)
+
+
+def _agreed_before_anything(asked: AskedChange, run: Run, targets: Sequence[Target]) -> None:
+    """Without a terminal, a confirmation that is missing for one target ends the command before the first."""
+    looking = replace(run, plan_only=True)
+    for target in targets:
+        with target.opening(looking) as ready:
+            _agree(asked, ready.plan)
+
+
+def _one(asked: AskedChange, run: Run, target: Target, environment: str) -> _Done:
+    with target.opening(run) as ready:
+        plan = ready.plan
+        if asked.expect_plan and plan.sha not in asked.expect_plan:
+            raise Refused(
+                f"the plan is {plan.sha}, not the expected one",
+                hint="look at it with --plan: the target has changed since",
+                target=plan.target,
+            )
+        if asked.plan:
+            return _Done(plan, ready.findings, "planned")
+        if not plan.steps:
+            return _Done(plan, ready.findings, "nothing to do")
+        with _one_question:
+            if render.stdin_is_terminal() or not asked.yes:
+                render.plan_preview(plan)
+            _agree(asked, plan, environment)
+        with journal.opened(
+            run.state_dir,
+            run.id,
+            plan.target,
+            command=run.command,
+            actor=run.actor,
+            host=run.holder["host"],
+            pid=run.holder["pid"],
+            environment=environment,
+        ) as log:
+            execute(ready, log, render.progress)
+        return _Done(plan, ready.findings, "done")
+
+
+def _agree(asked: AskedChange, plan: Plan[Any], environment: str = "") -> None:
+    """Ask in proportion to the harm of the worst step."""
+    where = f"{plan.target}{f' ({environment})' if environment else ''}"
+    blocking = sum(step.risk > Risk.SAFE for step in plan.steps)
+    match plan.risk:
+        case Risk.SAFE:
+            return
+        case Risk.BLOCKS:
+            if asked.yes or plan.target in (asked.confirm or ()):
+                return
+            told = f"{blocking} step{'s' if blocking > 1 else ''} of the plan for {where} can block or remove something"
+            if not render.stdin_is_terminal():
+                raise ConfirmationRequired(told, hint="look with --plan, then agree with --yes", target=plan.target)
+            if render.ask(f"{told}. Go on? [y/N] ").lower() not in {"y", "yes"}:
+                raise ConfirmationRequired("not confirmed; nothing was changed", target=plan.target)
+        case Risk.LOSES_DATA:
+            if plan.target in (asked.confirm or ()):
+                return
+            told = f"the plan for {where} removes data that has no verified copy"
+            if not render.stdin_is_terminal():
+                raise ConfirmationRequired(
+                    told, hint=f"look with --plan, then agree with --confirm {plan.target}", target=plan.target
+                )
+            if render.ask(f"{told}. Type {plan.target} to go on: ") != plan.target:
+                raise ConfirmationRequired("not confirmed; nothing was changed", target=plan.target)
+
+
+def _told(
+    asked: AskedChange, ended: Sequence[Ended[Target, _Done]], environment: str, next_actions: tuple[str, ...]
+) -> Result:
+    """Put many targets into one result; one target's error stays an error of the whole command."""
+    errors = [one.error for one in ended if one.error is not None]
+    for error in errors:
+        if not isinstance(error, DbopsError) or isinstance(error, Stopped) or len(ended) == 1:
+            if asked.skip_if_running and isinstance(error, LockBusy):
+                continue
+            raise error
+    plans: list[PlanTold] = []
+    steps: list[StepTold] = []
+    findings: list[Finding] = []
+    screen: list[Any] = []
+    codes: list[ExitCode] = []
+    for one in ended:
+        if one.result is not None:
+            plan = one.result.plan
+            plans.append(PlanTold(plan.target, plan.title, plan.sha, plan.risk, len(plan.steps), one.result.outcome))
+            steps += [
+                StepTold(plan.target, s.id, s.summary, s.risk, tuple(t.shown() for t in s.statements), s.notes)
+                for s in plan.steps
+            ]
+            findings += one.result.findings
+            screen += render.plan_screen(plan) if asked.plan else _lines(plan, one.result.outcome)
+        elif isinstance(one.error, DbopsError):
+            skipped = asked.skip_if_running and isinstance(one.error, LockBusy)
+            code = ExitCode.OK if skipped else one.error.exit_code
+            outcome = "skipped" if skipped else "failed"
+            plans.append(PlanTold(one.item.name, one.error.message, "", Risk.SAFE, 0, outcome, int(code)))
+            codes.append(code)
+            findings.append(
+                Finding(
+                    Severity.INFO if skipped else Severity.WARNING,
+                    one.error.exit_code.name.lower(),
+                    one.error.target or one.item.name,
+                    one.error.message,
+                    one.error.hint,
+                )
+            )
+            screen.append(Line(f"{one.item.name}: {outcome}", Tone.FAINT if skipped else Tone.BAD))
+        else:
+            plans.append(PlanTold(one.item.name, "", "", Risk.SAFE, 0, "not begun"))
+            screen.append(Line(f"{one.item.name}: not begun", Tone.FAINT))
+    data = Changed(environment, tuple(plans), tuple(steps))
+    return Result(data, tuple(screen), tuple(findings), next_actions, tuple(codes))
+
+
+def _lines(plan: Plan[Any], outcome: str) -> Screen:
+    count = len(plan.steps)
+    steps = f", {count} step{'s' if count > 1 else ''}" if count else ""
+    return (Line(f"{plan.target}: {plan.title}: {outcome}{steps}", Tone.GOOD),)

@@ -1,0 +1,207 @@
+"""The only room that knows the terminal: results to stdout, everything else to stderr."""
+
+import contextlib
+import json
+import os
+import re
+import select
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table as RichTable
+from rich.text import Text
+
+from dbops.cli.screen import Cell, Line, Screen, Table, Tone, Verbatim
+from dbops.engine import stop
+from dbops.engine.finding import Finding, Severity
+from dbops.engine.plan import Plan, Risk
+from dbops.engine.run import Progress
+from dbops.redact import redact
+
+_TONES = {
+    Tone.PLAIN: "",
+    Tone.GOOD: "green",
+    Tone.WARN: "yellow",
+    Tone.BAD: "bold red",
+    Tone.FAINT: "dim",
+    Tone.STRONG: "bold",
+}
+_SEVERITIES = {
+    Severity.INFO: Tone.FAINT,
+    Severity.WARNING: Tone.WARN,
+    Severity.UNKNOWN: Tone.WARN,
+    Severity.MISSED: Tone.BAD,
+    Severity.BAD: Tone.BAD,
+}
+_RISKS = {Risk.SAFE: Tone.GOOD, Risk.BLOCKS: Tone.WARN, Risk.LOSES_DATA: Tone.BAD}
+# What a hostile name could do to a terminal: shown as an escape instead of obeyed.
+_CONTROL = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+_LINE_WIDTH = 100  # where nobody watches (a file, cron), tables are as wide as they promise to fit
+
+_settings = {"plain": False, "quiet": False}
+
+
+def prepare(*, no_color: bool, quiet: bool) -> None:
+    _settings["plain"] = no_color
+    _settings["quiet"] = quiet
+
+
+def _console(*, stderr: bool = False) -> Console:
+    stream = sys.stderr if stderr else sys.stdout
+    watched = stream is not None and stream.isatty()
+    dumb = os.environ.get("TERM") == "dumb"
+    return Console(
+        file=stream,
+        no_color=_settings["plain"] or None,
+        color_system=None if _settings["plain"] or dumb or not watched else "auto",
+        width=None if watched or "COLUMNS" in os.environ else _LINE_WIDTH,
+        highlight=False,
+        markup=False,
+        emoji=False,
+        soft_wrap=False,
+        legacy_windows=False,
+    )
+
+
+def visible(text: str) -> str:
+    """Redact, and show control characters instead of sending them to a terminal."""
+    return _CONTROL.sub(lambda match: match[0].encode("unicode_escape").decode(), redact(text))
+
+
+def _text(text: str, tone: Tone = Tone.PLAIN) -> Text:
+    return Text(visible(text), style=_TONES[tone])
+
+
+def screen(parts: Screen) -> None:
+    """Draw a result on stdout."""
+    if not parts:
+        return
+    console = _console()
+    for part in parts:
+        match part:
+            case Table():
+                _draw(console, part)
+            case Line():
+                _line(console, part)
+            case Verbatim():
+                sys.stdout.write(redact(part.text))
+    sys.stdout.flush()
+
+
+def _line(console: Console, line: Line) -> None:
+    console.print(Text(" " * line.indent) + _text(line.text, line.tone), soft_wrap=True)
+
+
+def _draw(console: Console, table: Table) -> None:
+    drawn = RichTable(box=None, pad_edge=False, show_edge=False, header_style="bold", padding=(0, 2, 0, 0))
+    for column in table.columns:
+        drawn.add_column(
+            column.title,
+            justify="right" if column.right else "left",
+            no_wrap=not column.shrinks,
+            overflow="fold" if column.shrinks else "ellipsis",
+        )
+    for row in table.rows:
+        drawn.add_row(*(_cell(cell) for cell in row))
+    if table.title:
+        console.print(_text(table.title, Tone.STRONG))
+    console.print(drawn)
+
+
+def _cell(cell: Cell) -> Text:
+    return Text(visible(cell.text).replace("\n", "\\n"), style=_TONES[cell.tone])
+
+
+def json_line(envelope: dict[str, Any]) -> None:
+    """Print the envelope; redaction looks at every string, so that no secret hides behind JSON's escapes."""
+    sys.stdout.write(json.dumps(_redacted(envelope), ensure_ascii=False, indent=2) + "\n")
+    sys.stdout.flush()
+
+
+def _redacted(value: Any) -> Any:
+    match value:
+        case str():
+            return redact(value).encode("utf-8", "replace").decode()
+        case dict():
+            return {key: _redacted(inner) for key, inner in value.items()}
+        case list():
+            return [_redacted(inner) for inner in value]
+        case _:
+            return value
+
+
+def err_text(text: str) -> None:
+    _on_stderr(text, Tone.PLAIN)
+
+
+def _on_stderr(text: str, tone: Tone) -> None:
+    with contextlib.suppress(OSError, ValueError):  # nobody listens any more: the exit code still tells
+        console = _console(stderr=True)
+        console.print(_text(text, tone), soft_wrap=True)
+
+
+def findings(found: Sequence[Finding], next_actions: Sequence[str]) -> None:
+    """Tell what is wrong and what to type next, on stderr."""
+    for finding in found:
+        if finding.severity is Severity.INFO and _settings["quiet"]:
+            continue
+        where = "" if finding.target == "-" else f"{finding.target}: "
+        _on_stderr(f"{_word(finding)} {where}{finding.message}", _SEVERITIES[finding.severity])
+        if finding.hint and not _settings["quiet"]:
+            _on_stderr(f"  -> {finding.hint}", Tone.FAINT)
+    if next_actions and not _settings["quiet"]:
+        _on_stderr("next:", Tone.FAINT)
+        for line in next_actions:
+            _on_stderr(f"  $ {line}", Tone.FAINT)
+
+
+def _word(finding: Finding) -> str:
+    return f"{'error' if finding.severity is Severity.BAD else finding.severity.value} [{finding.code}]"
+
+
+def progress(event: Progress) -> None:
+    if not _settings["quiet"]:
+        _on_stderr(f"{event.target}: {event.done}/{event.total} {event.step}", Tone.FAINT)
+
+
+def plan_screen(plan: Plan[Any]) -> Screen:
+    """Show a plan: what, in which order, how risky, with which SQL."""
+    count = len(plan.steps)
+    if not count:
+        return (Line(f"{plan.target}: {plan.title}: nothing to do", Tone.GOOD),)
+    lines: list[Line] = [Line(f"{plan.target}: {plan.title}: {count} step{'s' if count > 1 else ''}", Tone.STRONG)]
+    for number, step in enumerate(plan.steps, start=1):
+        lines.append(Line(f"{number:>3}. [{step.risk.label}] {step.summary}", _RISKS[step.risk], indent=1))
+        lines += [Line(f"{statement.shown()};", indent=7) for statement in step.statements]
+        lines += [Line(f"note: {note}", Tone.FAINT, indent=7) for note in step.notes]
+    return (*lines, Line(f"plan {plan.sha}", Tone.FAINT))
+
+
+def plan_preview(plan: Plan[Any]) -> None:
+    """Show a plan on stderr, before it runs."""
+    if plan.steps and not _settings["quiet"]:
+        for part in plan_screen(plan):
+            if isinstance(part, Line):
+                _on_stderr(" " * part.indent + part.text, part.tone)
+
+
+def stdin_is_terminal() -> bool:
+    return sys.stdin is not None and sys.stderr is not None and sys.stdin.isatty() and sys.stderr.isatty()
+
+
+def ask(question: str) -> str:
+    """Ask on stderr, read one line of the terminal; a signal ends the waiting."""
+    sys.stderr.write(visible(question))
+    sys.stderr.flush()
+    while not select.select([sys.stdin], [], [], 0.1)[0]:
+        stop.check()
+    return sys.stdin.readline().strip()
+
+
+def abandon_stdout() -> None:
+    """Point stdout at nothing, so that the interpreter's last flush finds no broken pipe."""
+    nothing = os.open(os.devnull, os.O_WRONLY)
+    with contextlib.suppress(OSError, ValueError):
+        os.dup2(nothing, sys.stdout.fileno())

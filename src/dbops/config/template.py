@@ -1,0 +1,63 @@
+"""The commented `dbops.toml` that `config init` prints. A test holds that it is valid."""
+
+TEXT = """\
+# dbops.toml: what dbops knows of your platform.
+# Secrets are references: "${NAME}" reads an environment variable, { file = "..." } a file of mode 0600.
+# 'dbops config schema' describes every key; 'dbops config check' validates this file and tries every secret.
+
+[platform]
+name = "example"
+environment = "development"        # development, test, staging, production
+# state_dir = "/var/lib/dbops"     # journals and locks; default $XDG_STATE_HOME/dbops/<name>
+# ledger = "orders"                # the database that keeps the ledger of stores that are not PostgreSQL
+
+# A PostgreSQL server; its dsn is the administrator's.
+[cluster.main]
+dsn = "host=db.example.internal user=postgres dbname=postgres"
+password = "${MAIN_ADMIN_PASSWORD}"
+tls = { mode = "verify-full" }
+# stanza = "main"                          # the pgBackRest stanza of this server
+# pgbackrest_config = "/etc/pgbackrest.conf"
+# data_directory = "/var/lib/postgresql/15/main"
+# run_as = "postgres"                      # the account that runs pgBackRest
+# objectives = { rpo = "5m", rto = "1h", backup_age = "25h" }
+
+# One database of it; its dsn is the owner's. One such table for each service.
+[postgres.orders]
+cluster = "main"
+dsn = "host=db.example.internal user=orders_owner dbname=orders"
+password = "${ORDERS_OWNER_PASSWORD}"
+tls = { mode = "verify-full" }
+owner = "{target}_owner"
+
+[redis.cache]
+url = "rediss://cache.example.internal:6380/0"
+password = "${CACHE_PASSWORD}"
+
+# Roles: {target} in a name makes one role for each database.
+[roles."{target}_owner"]
+login = true
+bypassrls = true                   # or forced row security empties its views and dumps
+password = "${ORDERS_OWNER_PASSWORD}"
+comment = "owns the database and runs its migrations"
+
+[roles."{target}"]
+comment = "what the service may do; its logins are members"
+
+# Two logins per service, so that passwords rotate with an overlap.
+[roles."{target}_a"]
+login = true
+member_of = ["{target}"]
+password = { file = "/etc/dbops/secrets/{target}_a", generate = true }
+
+[roles."{target}_b"]
+login = true
+member_of = ["{target}"]
+password = { file = "/etc/dbops/secrets/{target}_b", generate = true }
+
+[[grants]]
+to = "{target}"
+tables = ["SELECT", "INSERT", "UPDATE", "DELETE"]
+sequences = ["USAGE"]
+append_only = ["audit_*"]          # nobody but the owner changes or deletes there
+"""
