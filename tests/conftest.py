@@ -1,0 +1,130 @@
+"""Real servers for the tests, one of each per xdist worker. A missing server program fails, it never skips."""
+
+import ctypes
+import os
+import random
+import shutil
+import subprocess
+import sys
+import tempfile
+import uuid
+from collections.abc import Callable, Generator, Mapping
+from pathlib import Path
+
+import hypothesis
+import psycopg
+import pytest
+from psycopg import sql
+from psycopg.conninfo import make_conninfo
+
+from dbops.servers import account, alive
+from dbops.servers import postgres as pg
+
+Dbops = Callable[..., subprocess.CompletedProcess[str]]
+
+_SEED = "DBOPS_SEED"
+_PR_SET_CHILD_SUBREAPER = 36
+_PASSWORD = "it's a \\ test"
+
+hypothesis.settings.register_profile("dev", deadline=None, max_examples=50)
+hypothesis.settings.register_profile("ci", deadline=None, max_examples=200)
+hypothesis.settings.load_profile("ci" if "CI" in os.environ else "dev")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_configure(config: pytest.Config) -> None:
+    # Orphans come to us, because process 1 of a container may reap none; they are told at the end.
+    ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+    seed = os.environ.setdefault(_SEED, str(random.SystemRandom().randrange(2**32)))  # workers inherit it
+    config.option.hypothesis_seed = seed
+    random.seed(int(seed))
+
+
+def pytest_report_header() -> str:
+    return f"{_SEED}={os.environ[_SEED]} (set it to replay this run)"
+
+
+@pytest.fixture(autouse=True)
+def same_chances_for_each_test(request: pytest.FixtureRequest) -> None:
+    """Seed by the test's name too: a test that runs alone meets the numbers that it met among others."""
+    random.seed(f"{os.environ[_SEED]} {request.node.nodeid}")
+
+
+@pytest.fixture(scope="session")
+def base() -> Generator[Path]:
+    """A folder that the servers' account can enter; pytest's own tmp_path is closed on every level."""
+    place = Path(tempfile.mkdtemp(prefix="dbt-", dir="/tmp"))
+    place.chmod(0o711)
+    yield place
+    left = [pid for pid in alive.family(os.getpid())[1:] if str(place) in " ".join(alive.argv_of(pid))]
+    left = [pid for pid in left if alive.is_alive(pid)]
+    told = [f"{pid}: {alive.argv_of(pid)}" for pid in left]
+    for pid in left:
+        alive.end(pid)
+    shutil.rmtree(place)
+    if told:
+        raise AssertionError(f"tests left processes running: {told}")
+
+
+@pytest.fixture
+def folder(base: Path) -> Generator[Path]:
+    """A fresh folder for one test, that the servers' account can enter."""
+    place = base / uuid.uuid4().hex[:8]
+    place.mkdir(mode=0o711)
+    place.chmod(0o711)
+    yield place
+    shutil.rmtree(place, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def server(base: Path) -> Generator[str]:
+    """A PostgreSQL server (fsync off): the conninfo of its superuser."""
+    with pg.running(pg.Server(base / "postgres", durable=False, wal_segment_mb=1), _PASSWORD) as live:
+        yield pg.conninfo(live, password=_PASSWORD)
+
+
+@pytest.fixture
+def database(server: str) -> Generator[str]:
+    """A fresh database: the conninfo of the superuser."""
+    name = f"test_{uuid.uuid4().hex[:8]}"
+    with psycopg.connect(server, autocommit=True) as admin:
+        admin.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+        yield make_conninfo(server, dbname=name)
+        admin.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
+
+
+@pytest.fixture(scope="session")
+def home(base: Path) -> Path:
+    """The home of whoever starts dbops: nothing of the machine's user is read or written."""
+    place = base / "home"
+    place.mkdir()
+    return place
+
+
+@pytest.fixture
+def dbops(folder: Path, home: Path) -> Dbops:
+    """Start the installed program: `dbops("status", "--output", "json", cwd=..., env={...})`."""
+    program = Path(sys.executable).with_name("dbops")
+    clean = {"PATH": os.environ.get("PATH", "/usr/bin:/bin"), "HOME": str(home), "LANG": "C.UTF-8", "TERM": "dumb"}
+    if account.VARIABLE in os.environ:
+        clean[account.VARIABLE] = os.environ[account.VARIABLE]
+
+    def start(
+        *args: str | Path,
+        cwd: Path = folder,
+        env: Mapping[str, str] | None = None,
+        stdin: str = "",
+        timeout: float = 120,
+    ) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [program, *args],
+            cwd=cwd,
+            env=clean | dict(env or {}),
+            input=stdin,
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+            check=False,
+        )
+
+    return start
