@@ -6,7 +6,7 @@ from collections.abc import Set as AbstractSet
 from datetime import datetime, timedelta
 from enum import Enum
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from dbops import units
 
@@ -27,14 +27,16 @@ def plain(value: Any) -> Any:
         case Path():
             return str(value)
         case Mapping():
-            return {_key(str(key), inner): plain(inner) for key, inner in value.items()}
+            told = cast("Mapping[Any, Any]", value)
+            return {_key(str(key), inner): plain(inner) for key, inner in told.items()}
         case Sequence():
-            return [plain(inner) for inner in value]
+            return [plain(inner) for inner in cast("Sequence[Any]", value)]
         case AbstractSet():
-            return sorted((plain(inner) for inner in value), key=str)
+            return sorted((plain(inner) for inner in cast("AbstractSet[Any]", value)), key=str)
         case _ if dataclasses.is_dataclass(value):
             return plain({f.name: getattr(value, f.name) for f in dataclasses.fields(value)})
-    raise TypeError(f"{type(value).__name__} has no form in a result")
+        case _:
+            raise TypeError(f"{type(value).__name__} has no form in a result")
 
 
 def _key(name: str, value: Any) -> str:

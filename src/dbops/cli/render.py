@@ -7,7 +7,7 @@ import re
 import select
 import sys
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, cast
 
 from rich.console import Console
 from rich.table import Table as RichTable
@@ -125,9 +125,9 @@ def _redacted(value: Any) -> Any:
         case str():
             return redact(value).encode("utf-8", "replace").decode()
         case dict():
-            return {key: _redacted(inner) for key, inner in value.items()}
+            return {key: _redacted(inner) for key, inner in cast("dict[str, Any]", value).items()}
         case list():
-            return [_redacted(inner) for inner in value]
+            return [_redacted(inner) for inner in cast("list[Any]", value)]
         case _:
             return value
 

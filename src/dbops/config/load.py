@@ -8,7 +8,7 @@ import stat
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, cast, get_args
 
 from pydantic import BaseModel, ValidationError
 
@@ -47,7 +47,7 @@ def load(path: Path | None, *, changing: bool = False) -> Loaded:
 def parse(raw: dict[str, Any], path: Path) -> Config:
     """Turn what TOML said into a Config, or tell every error with its place."""
     try:
-        config = Config.model_validate(raw)
+        config = Config.model_validate(_beside(raw, path.resolve().parent))
     except ValidationError as error:
         problems = [_problem(dict(e)) for e in error.errors()]
     else:
@@ -56,6 +56,23 @@ def parse(raw: dict[str, Any], path: Path) -> Config:
             return config
     listed = "\n".join(f"  {line}" for line in dict.fromkeys(problems))
     raise ConfigInvalid(f"{path} is not valid:\n{listed}", hint="dbops config schema describes every key")
+
+
+_PATHS = frozenset({"file", "pgbackrest_config", "data_directory", "root_cert", "cert", "key"})
+
+
+def _beside(value: Any, folder: Path, key: str = "") -> Any:
+    """Let relative paths begin beside the configuration, whatever folder cron starts us in."""
+    match value:
+        case dict():
+            told = cast("dict[str, Any]", value)
+            return {name: _beside(inner, folder, name) for name, inner in told.items()}
+        case list():
+            return [_beside(inner, folder) for inner in cast("list[Any]", value)]
+        case str() if key in _PATHS:
+            return str(folder / value)
+        case _:
+            return value
 
 
 def _problem(error: dict[str, Any]) -> str:

@@ -10,6 +10,7 @@ from typing import Any, LiteralString, cast
 
 import psycopg
 from psycopg import conninfo, errors, sql
+from psycopg.rows import dict_row
 
 from dbops import units
 from dbops.config.load import resolve
@@ -216,6 +217,12 @@ def _name(name: tuple[str, ...] | Verbatim) -> sql.Composable:
 
 def execute(connection: Connection, statement: Statement) -> None:
     connection.execute(compose(statement))
+
+
+def record(connection: Connection, query: LiteralString) -> dict[str, Any]:
+    """Return the first row by column names; no row is an empty record."""
+    with connection.cursor(row_factory=dict_row) as cursor:
+        return cursor.execute(query).fetchone() or {}
 
 
 def set_local_timeouts(connection: Connection, lock_timeout: timedelta) -> None:

@@ -1,0 +1,172 @@
+"""Every target at once: who can be reached, what it is, and what needs attention.
+
+Each target has one deadline; who does not answer in time is a row, never a crash and never a wait for the others.
+"""
+
+import queue
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+from dbops import units
+from dbops.config.model import Cluster, Config, Postgres, Redis
+from dbops.engine import clock, stop
+from dbops.engine.finding import Finding, Severity
+from dbops.engine.run import Run
+from dbops.errors import DbopsError, ExitCode, Unreachable, worst
+from dbops.stores import pgbackrest, postgres, redis
+
+_AT_ONCE = 32  # a hundred databases of one cluster must fit under its max_connections
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """What one target answered."""
+
+    target: str
+    store: str
+    state: str  # ok, or the name of an exit code: unreachable, auth, refused ...
+    latency: timedelta | None = None
+    version: str = ""
+    facts: dict[str, Any] = field(default_factory=dict[str, Any])
+    findings: tuple[Finding, ...] = ()
+    code: ExitCode = ExitCode.OK
+
+
+Look = Callable[[], Status]
+
+
+def observe(config: Config, run: Run, *, deadline: timedelta, now: datetime) -> tuple[Status, ...]:
+    """Look at all targets concurrently, in the order of the configuration."""
+    looks = list(_looks(config, run, deadline, now))
+    results: queue.Queue[tuple[int, Status]] = queue.Queue()
+    places = threading.Semaphore(_AT_ONCE)
+    began: dict[int, float] = {}
+
+    def look(number: int) -> None:
+        with places:
+            began[number] = clock.monotonic()
+            results.put((number, _guarded(*looks[number])))
+
+    for number in range(len(looks)):
+        # daemons: one that hangs in a dead network must not keep the program from ending
+        threading.Thread(target=look, args=(number,), daemon=True).start()
+    answered: dict[int, Status] = {}
+    while len(answered) < len(looks):
+        stop.check()
+        try:
+            number, status = results.get(timeout=0.05)
+            answered.setdefault(number, status)
+        except queue.Empty:
+            late = [n for n, at in began.items() if clock.monotonic() - at > deadline.total_seconds()]
+            for number in late:
+                name, store, _ = looks[number]
+                error = Unreachable(f"no answer within {units.duration(deadline)}", target=name)
+                answered.setdefault(number, _failed(name, store, error))
+    return tuple(answered[number] for number in range(len(looks)))
+
+
+def exit_code(statuses: tuple[Status, ...]) -> ExitCode:
+    return worst([s.code for s in statuses] + [f.severity.exit_code for s in statuses for f in s.findings])
+
+
+def _looks(config: Config, run: Run, deadline: timedelta, now: datetime) -> Iterator[tuple[str, str, Look]]:
+    for name, cluster in config.cluster.items():
+        yield name, "cluster", lambda n=name, c=cluster: _cluster(n, c, run, deadline, now)
+    for name, database in config.postgres.items():
+        yield name, "postgres", lambda n=name, d=database: _database(n, d, run, deadline)
+    for name, server in config.redis.items():
+        yield name, "redis", lambda n=name, s=server: _redis(n, s, deadline)
+
+
+def _guarded(name: str, store: str, look: Look) -> Status:
+    try:
+        return look()
+    except DbopsError as error:
+        return _failed(name, store, error)
+
+
+def _failed(name: str, store: str, error: DbopsError) -> Status:
+    finding = Finding(Severity.WARNING, error.exit_code.name.lower(), name, error.message, error.hint)
+    return Status(name, store, error.exit_code.name.lower(), findings=(finding,), code=error.exit_code)
+
+
+_CLUSTER = """
+    SELECT current_setting('server_version') AS version, pg_is_in_recovery() AS standby,
+           (SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend') AS connections,
+           current_setting('max_connections')::int AS max_connections,
+           current_setting('archive_mode') AS archive_mode,
+           a.last_archived_time, a.last_failed_time
+      FROM pg_stat_archiver a"""
+
+
+def _cluster(name: str, place: Cluster, run: Run, deadline: timedelta, now: datetime) -> Status:
+    began = clock.monotonic()
+    with postgres.connect(place, run, target=name, statement_timeout=deadline, connect_timeout=deadline) as connection:
+        row = postgres.record(connection, _CLUSTER)
+        latency = timedelta(seconds=clock.monotonic() - began)
+    facts: dict[str, Any] = {
+        "role": "standby" if row["standby"] else "primary",
+        "connections": row["connections"],
+        "max_connections": row["max_connections"],
+        "last_archived": row["last_archived_time"],
+    }
+    findings = list(_archiving(name, row))
+    if place.stanza is not None:
+        findings += _backups(name, place, facts, now)
+    return Status(name, "cluster", "ok", latency, row["version"].split()[0], facts, tuple(findings))
+
+
+def _archiving(name: str, row: dict[str, Any]) -> Iterator[Finding]:
+    archived, failed = row["last_archived_time"], row["last_failed_time"]
+    if failed is not None and (archived is None or failed > archived):
+        message = f"WAL is not being archived: the last attempt failed at {units.instant(failed)}"
+        yield Finding(Severity.WARNING, "archive-failing", name, message, "look at archive_command in the server's log")
+
+
+def _backups(name: str, place: Cluster, facts: dict[str, Any], now: datetime) -> Iterator[Finding]:
+    promised = place.objectives.backup_age
+    found = pgbackrest.newest_backup(place, target=name)
+    facts["backup"] = found
+    facts["backup_age"] = None if found is None else now - found
+    if promised is None:
+        return
+    if found is None:
+        message = f"there is no backup; the objective is {units.duration(promised)}"
+        yield Finding(Severity.MISSED, "backup-age", name, message, "take one: pgbackrest backup")
+    elif now - found > promised:
+        message = f"the newest backup is {units.duration(now - found)} old; the objective is {units.duration(promised)}"
+        yield Finding(Severity.MISSED, "backup-age", name, message, "take one: pgbackrest backup")
+
+
+_DATABASE = """
+    SELECT current_setting('server_version') AS version, pg_database_size(current_database()) AS size_bytes,
+           pg_is_in_recovery() AS standby, to_regclass('alembic_version') IS NOT NULL AS migrated,
+           to_regnamespace('dbops') IS NOT NULL AS ledger"""
+
+
+def _database(name: str, place: Postgres, run: Run, deadline: timedelta) -> Status:
+    began = clock.monotonic()
+    with postgres.connect(place, run, target=name, statement_timeout=deadline, connect_timeout=deadline) as connection:
+        row = postgres.record(connection, _DATABASE)
+        latency = timedelta(seconds=clock.monotonic() - began)
+        head = postgres.record(connection, "SELECT version_num FROM alembic_version") if row["migrated"] else {}
+    facts = {
+        "cluster": place.cluster,
+        "size_bytes": row["size_bytes"],
+        "schema_head": head.get("version_num"),
+        "ledger": row["ledger"],
+    }
+    return Status(name, "postgres", "ok", latency, row["version"].split()[0], facts)
+
+
+def _redis(name: str, place: Redis, deadline: timedelta) -> Status:
+    began = clock.monotonic()
+    with redis.connect(place, target=name, timeout=deadline) as client:
+        info = redis.info(client, target=name)
+        latency = timedelta(seconds=clock.monotonic() - began)
+        keys = sum(db["keys"] for section, db in info.items() if section.startswith("db") and isinstance(db, dict))
+    facts = {"role": info["role"], "memory_bytes": info["used_memory"], "keys": keys}
+    return Status(name, "redis", "ok", latency, str(info["redis_version"]), facts)
