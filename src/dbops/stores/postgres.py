@@ -87,7 +87,7 @@ def connect(
         )
         connection = psycopg.connect(string, autocommit=True)
         try:
-            _refuse_a_pooler(connection, target)
+            _refuse_a_pooler(connection, string, target)
             _settle(connection, statement_timeout)
             with stop.listening(_canceller(connection)):
                 yield connection
@@ -119,15 +119,28 @@ def _canceller(connection: Connection) -> Callable[[int], None]:
     return tell
 
 
-def _refuse_a_pooler(connection: Connection, target: str) -> None:
-    """Behind transaction pooling, settings and advisory locks land in other people's sessions."""
-    own = connection.execute("SELECT pg_backend_pid()").fetchone()
-    if own is not None and own[0] != connection.info.backend_pid:
+def _refuse_a_pooler(connection: Connection, string: str, target: str) -> None:
+    """Behind transaction pooling, settings and advisory locks land in other people's sessions.
+
+    A backend that is not the one of the handshake means a pooler. Its mode shows when a second connection sits in
+    a transaction: with one backend per session, neither sees the other's and ours stays the same.
+    """
+    own = _backend(connection)
+    if own == connection.info.backend_pid:
+        return
+    with psycopg.connect(string) as other:
+        seen = _backend(other)
+        moved = _backend(connection) != own
+    if moved or seen == own:
         raise Refused(
-            "the connection goes through a connection pooler (PgBouncer?): its backend is not ours",
-            hint="let the dsn lead straight to PostgreSQL: session settings and locks do not survive pooling",
+            "the connection goes through a pooler in transaction mode (PgBouncer?): its sessions are not ours",
+            hint="let the dsn lead straight to PostgreSQL: session settings and locks do not survive such pooling",
             target=target,
         )
+
+
+def _backend(connection: Connection) -> int:
+    return int(record(connection, "SELECT pg_backend_pid() AS pid")["pid"])
 
 
 @contextmanager
@@ -233,10 +246,15 @@ def set_local_timeouts(connection: Connection, lock_timeout: timedelta) -> None:
     )
 
 
+_HELD = """
+    SELECT EXISTS (SELECT FROM pg_locks WHERE locktype = 'advisory' AND granted AND pid = pg_backend_pid()
+                      AND objsubid = 1 AND (classid::bigint << 32 | objid::bigint) = hashtextextended(%s, 0))"""
+
 _HOLDER = """
     SELECT coalesce(a.application_name, '?'), l.pid, a.backend_start
       FROM pg_locks l LEFT JOIN pg_stat_activity a ON a.pid = l.pid
-     WHERE l.locktype = 'advisory' AND l.granted AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
+     WHERE l.locktype = 'advisory' AND l.granted
+       AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
        AND l.objsubid = 1 AND (l.classid::bigint << 32 | l.objid::bigint) = hashtextextended(%s, 0)"""
 
 
@@ -259,12 +277,8 @@ def only_run(
         )
 
         def guard() -> None:
-            held = (
-                "SELECT EXISTS (SELECT FROM pg_locks WHERE locktype = 'advisory' AND granted AND pid = pg_backend_pid() \
-                AND objsubid = 1 AND (classid::bigint << 32 | objid::bigint) = hashtextextended(%s, 0))"
-            )
             with translated(target):
-                if _one(connection, held, name) is not True:
+                if _one(connection, _HELD, name) is not True:
                     raise LockBusy(f"the lock of {target} ({subject}) was lost", hint="run again", target=target)
 
         yield guard
@@ -304,7 +318,8 @@ def reap_dead_runs(connection: Connection, target: str) -> list[str]:
     """
     with translated(target):
         rows = connection.execute(
-            "SELECT pid, application_name FROM pg_stat_activity WHERE application_name LIKE 'dbops %' AND pid <> pg_backend_pid()"
+            "SELECT pid, application_name FROM pg_stat_activity"
+            " WHERE application_name LIKE 'dbops %' AND pid <> pg_backend_pid()"
         ).fetchall()
         ended: list[str] = []
         for backend, application in rows:
@@ -317,7 +332,7 @@ def reap_dead_runs(connection: Connection, target: str) -> list[str]:
 
 
 def _alive(pid: int, stamp: str) -> bool:
-    """Tell whether the process that began the run still lives: zombies do not, nor does who came after with its number."""
+    """Tell whether the process that began the run still lives; a zombie does not, nor who got its number since."""
     try:
         fields = Path(f"/proc/{pid}/stat").read_text(encoding="ascii", errors="replace").rpartition(")")[2].split()
         boot = next(

@@ -1,0 +1,248 @@
+"""What dbops relies on when it talks to PostgreSQL."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import textwrap
+from collections.abc import Callable, Generator
+from datetime import timedelta
+from pathlib import Path
+
+import psycopg
+import pytest
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
+
+from dbops import process
+from dbops.config.model import Cluster, SecretFile, Tls
+from dbops.engine import run as runs
+from dbops.engine.plan import Statement
+from dbops.engine.run import Run, application_name
+from dbops.errors import AuthenticationFailed, CouldNotVerify, LockBusy, Refused, Unreachable
+from dbops.servers import account
+from dbops.servers import postgres as pg
+from dbops.stores import postgres
+
+
+def place(conninfo: str, folder: Path, *, tls: Tls | None = None, **other: str) -> Cluster:
+    """Describe a server as dbops.toml would: the password in a file of its own."""
+    told = {key: str(value) for key, value in conninfo_to_dict(conninfo).items()} | other
+    secret = folder / "password"
+    secret.write_text(told.pop("password") + "\n")
+    secret.chmod(0o600)
+    words = " ".join(f"{key}='{value}'" for key, value in told.items())
+    return Cluster(dsn=words, password=SecretFile(file=secret), tls=tls)
+
+
+@pytest.fixture
+def run(folder: Path) -> Run:
+    return runs.new("a test", folder / "state")
+
+
+@pytest.fixture
+def here(database: str, folder: Path) -> Cluster:
+    return place(database, folder)
+
+
+def test_a_connection_says_who_it_is_and_bounds_its_waits(here: Cluster, run: Run) -> None:
+    with postgres.connect(here, run, target="main", statement_timeout=timedelta(seconds=7)) as connection:
+        assert postgres.record(
+            connection,
+            """SELECT current_setting('application_name') AS name, current_setting('TimeZone') AS zone,
+                      current_setting('statement_timeout') AS statement,
+                      current_setting('idle_in_transaction_session_timeout') AS idle,
+                      current_setting('client_connection_check_interval') AS alive""",
+        ) == {"name": application_name(run), "zone": "UTC", "statement": "7s", "idle": "1min", "alive": "5s"}
+        assert connection.autocommit
+
+
+def test_an_application_name_fits_into_63_bytes_whatever_the_host_is_called(run: Run) -> None:
+    assert len(application_name(run).encode()) <= 63
+    assert run.id in application_name(run)
+
+
+def test_a_statement_too_slow_could_not_verify(here: Cluster, run: Run) -> None:
+    with (
+        pytest.raises(CouldNotVerify),
+        postgres.connect(here, run, target="main", statement_timeout=timedelta(milliseconds=50)) as connection,
+    ):
+        connection.execute("SELECT pg_sleep(60)")
+
+
+def test_a_wrong_password_is_an_authentication_failure(here: Cluster, run: Run, folder: Path) -> None:
+    (folder / "password").write_text("wrong-password-42\n")
+    with pytest.raises(AuthenticationFailed) as caught, postgres.connect(here, run, target="main"):
+        pass
+    assert "wrong-password-42" not in str(caught.value)
+    assert caught.value.target == "main"
+
+
+def test_a_role_that_is_not_there_is_an_authentication_failure(database: str, folder: Path, run: Run) -> None:
+    with pytest.raises(AuthenticationFailed), postgres.connect(place(database, folder, user="no one"), run, target="m"):
+        pass
+
+
+def test_a_database_that_is_not_there_is_refused(here: Cluster, run: Run) -> None:
+    with pytest.raises(Refused), postgres.connect(here, run, target="main", dbname="nowhere"):
+        pass
+
+
+def test_a_server_that_is_not_there_can_be_tried_again(database: str, folder: Path, run: Run) -> None:
+    with pytest.raises(Unreachable), postgres.connect(place(database, folder, host=str(folder)), run, target="main"):
+        pass
+
+
+def test_tls_that_the_server_does_not_speak_is_not_silently_dropped(tcp_server: str, folder: Path, run: Run) -> None:
+    here = place(tcp_server, folder, tls=Tls(mode="require"))
+    with pytest.raises(Unreachable) as caught, postgres.connect(here, run, target="main"):
+        pass
+    assert "SSL" in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ['quo"te', "new\nline", "per%cent", "bra{}ce", "%s", "ünï", "a" * 63])
+def test_hostile_names_and_values_stay_names_and_values(here: Cluster, run: Run, name: str) -> None:
+    with postgres.connect(here, run, target="main") as connection:
+        postgres.execute(connection, Statement("CREATE TABLE {} (x text)", ((name,),)))
+        postgres.execute(connection, Statement("INSERT INTO {} VALUES (%s || '%%')", ((name,),), (name,)))
+        row = connection.execute("SELECT relname FROM pg_class WHERE relname = %s", (name,)).fetchone()
+        assert row == (name,)
+        assert connection.execute(postgres.compose(Statement("SELECT x FROM {}", ((name,),)))).fetchone() == (
+            f"{name}%",
+        )
+
+
+def test_a_second_run_is_told_who_holds_the_lock(here: Cluster, run: Run) -> None:
+    other = runs.new("another", run.state_dir)
+    with postgres.only_run(here, run, target="main", subject="roles") as guard:
+        guard()
+        with pytest.raises(LockBusy) as caught, postgres.only_run(here, other, target="main", subject="roles"):
+            pass
+        with postgres.only_run(here, other, target="main", subject="schema"):
+            pass
+    assert run.id in str(caught.value)
+    assert str(os.getpid()) in str(caught.value)
+    with postgres.only_run(here, other, target="main", subject="roles"):
+        pass
+
+
+def test_a_lock_that_was_lost_is_noticed_before_the_next_step(here: Cluster, run: Run, database: str) -> None:
+    with postgres.only_run(here, run, target="main", subject="roles") as guard:
+        with psycopg.connect(database, autocommit=True) as admin:
+            admin.execute(
+                "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE application_name = %s",
+                (application_name(run),),
+            )
+        with pytest.raises((LockBusy, Unreachable)):
+            guard()
+
+
+_HOLDER = """
+    import sys
+    from pathlib import Path
+    from dbops.config.model import Cluster, SecretFile
+    from dbops.engine import run as runs
+    from dbops.stores import postgres
+    here = Cluster(dsn=sys.argv[1], password=SecretFile(file=Path(sys.argv[2])))
+    with postgres.only_run(here, runs.new("victim", Path("/nowhere")), target="main", subject="roles"):
+        print("held", flush=True)
+        sys.stdin.read()
+"""
+
+
+def test_backends_of_a_killed_run_are_ended_and_those_of_living_ones_are_not(
+    here: Cluster, run: Run, folder: Path
+) -> None:
+    argv = [sys.executable, "-c", textwrap.dedent(_HOLDER), here.dsn, str(folder / "password")]
+    with subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as victim:
+        assert victim.stdout is not None
+        assert victim.stdout.readline() == "held\n"
+        with postgres.connect(here, run, target="main") as connection:
+            # Stopped, it keeps its socket open: PostgreSQL cannot know, and the lock would stay.
+            assert postgres.reap_dead_runs(connection, "main") == []
+            with pytest.raises(LockBusy), postgres.only_run(here, run, target="main", subject="roles"):
+                pass
+            os.kill(victim.pid, signal.SIGKILL)
+            os.waitid(os.P_PID, victim.pid, os.WEXITED | os.WNOWAIT)  # dead, not reaped: a zombie is dead
+            postgres.reap_dead_runs(connection, "main")
+            with postgres.only_run(here, run, target="main", subject="roles"):
+                pass
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@pytest.fixture(scope="session")
+def tcp_server(base: Path) -> Generator[str]:
+    """A server on TCP: poolers and TLS do not exist on Unix sockets."""
+    password = "tcp's password"
+    server = pg.Server(base / "tcp", port=free_port(), durable=False, wal_segment_mb=1)
+    with pg.running(server, password):
+        yield make_conninfo(pg.conninfo(server, password=password), host="127.0.0.1")
+
+
+@pytest.fixture
+def pooler(tcp_server: str, folder: Path, request: pytest.FixtureRequest) -> Generator[str]:
+    """A real PgBouncer in front of the server, in the pool mode that the test asks for."""
+    told = {key: str(value) for key, value in conninfo_to_dict(tcp_server).items()}
+    port = free_port()
+    secret = told["password"].replace('"', '""')
+    account.write_file(folder / "users.txt", f'"{told["user"]}" "{secret}"\n')
+    account.write_file(
+        folder / "pgbouncer.ini",
+        f"""[databases]
+* = host={told["host"]} port={told["port"]}
+[pgbouncer]
+listen_addr = 127.0.0.1
+listen_port = {port}
+unix_socket_dir =
+auth_type = scram-sha-256
+auth_file = {folder}/users.txt
+pool_mode = {request.param}
+ignore_startup_parameters = extra_float_digits
+""",
+    )
+    account.give(folder)
+    child = process.start(
+        [process.find("pgbouncer"), str(folder / "pgbouncer.ini")],
+        cwd=folder,
+        user=account.name(),
+        log=folder / "pgbouncer.log",
+    )
+    try:
+        _await(lambda: "process up" in (folder / "pgbouncer.log").read_text(), child)
+        yield make_conninfo(
+            "", host="127.0.0.1", port=port, user=told["user"], dbname="postgres", password=told["password"]
+        )
+    finally:
+        child.kill()
+        child.wait()
+
+
+def _await(ready: Callable[[], bool], child: subprocess.Popen[bytes]) -> None:
+    for _ in range(200):
+        if ready():
+            return
+        assert child.poll() is None, "the server ended before it was ready"
+        try:
+            child.wait(0.05)
+        except subprocess.TimeoutExpired:
+            continue
+    raise AssertionError("the server did not get ready in 10 s")
+
+
+@pytest.mark.parametrize("pooler", ["transaction"], indirect=True)
+def test_a_pooler_of_transactions_is_refused(pooler: str, folder: Path, run: Run) -> None:
+    with pytest.raises(Refused) as caught, postgres.connect(place(pooler, folder), run, target="main"):
+        pass
+    assert "transaction mode" in str(caught.value)
+
+
+@pytest.mark.parametrize("pooler", ["session"], indirect=True)
+def test_a_pooler_of_sessions_serves(pooler: str, folder: Path, run: Run) -> None:
+    here = place(pooler, folder)
+    with postgres.only_run(here, run, target="main", subject="roles") as guard:
+        guard()
