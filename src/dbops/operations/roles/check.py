@@ -39,7 +39,7 @@ def drift(target: str, steps: int) -> Iterator[Finding]:
             "DBR101",
             target,
             f"{steps} step{'s' * (steps > 1)} away from the configuration",
-            f"dbops roles plan {target}",
+            f"dbops roles plan --target {target}",
         )
 
 
@@ -78,12 +78,12 @@ def _password(role: RoleFacts, want: RoleWish | None, target: str) -> Iterator[F
             "DBR120",
             target,
             f"the password of {name} is stored as md5, which is as good as the password itself",
-            f"dbops roles apply {target}" if declared else f"declare [roles.{name}] password, or set it anew",
+            f"dbops roles apply --target {target}" if declared else f"declare [roles.{name}] password, or set it anew",
         )
     elif role.password.kind is PasswordKind.NONE and declared:
         yield Finding(
             Severity.WARNING, "DBR121", target, f"{name} has no password, though one is declared",
-            f"dbops roles apply {target}",
+            f"dbops roles apply --target {target}",
         )  # fmt: skip
     if declared:
         yield from unverified_password(role, target)
@@ -162,7 +162,7 @@ def _public(thing: Securable, target: str) -> Iterator[Finding]:
         severity = Severity.WARNING if thing.kind is Kind.DATABASE else Severity.BAD
         yield Finding(
             severity, "DBR130", target, f"everybody (PUBLIC) has {', '.join(too_much)} on {name}",
-            f"dbops roles apply {target}",
+            f"dbops roles apply --target {target}",
         )  # fmt: skip
 
 
@@ -208,7 +208,7 @@ def _row_secured(thing: Securable, facts: DatabaseFacts, wish: DatabaseWish) -> 
         yield Finding(
             Severity.BAD, "DBR150", wish.target,
             f"{who} can read {name}, which holds rows of row-secured tables and knows no row security",
-            f"dbops roles apply {wish.target}, or allow it: row_secured_views = true",
+            f"dbops roles apply --target {wish.target}, or allow it: row_secured_views = true",
         )  # fmt: skip
     elif not thing.invoker and thing.owner in facts.bypassing:
         yield Finding(
@@ -230,7 +230,7 @@ def _defaults(facts: DatabaseFacts, wish: DatabaseWish) -> Iterator[Finding]:
                     wish.target,
                     f"{told(role)} will lack {', '.join(lacking)} on {default.kind.lower()}s that "
                     f"{told(default.creator)} makes in {told(default.schema)}",
-                    f"dbops roles apply {wish.target}",
+                    f"dbops roles apply --target {wish.target}",
                 )
     for rule in wish.rules:
         changing = sorted(rule.new_tables & {"UPDATE", "DELETE", "TRUNCATE"})

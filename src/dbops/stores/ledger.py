@@ -1,0 +1,102 @@
+"""The ledger: what dbops did, kept in the database it was done to, schema `dbops`. Defined and upgraded here alone.
+
+An entry is written in the transaction of what it tells, so neither exists without the other. It carries system
+identifier, database OID and timeline: a clone or a restored copy does not inherit the proof of another server.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from psycopg.types.json import Jsonb
+
+from dbops.engine.plan import Statement
+from dbops.engine.run import Run
+from dbops.errors import Refused
+from dbops.redact import redact
+from dbops.stores import postgres
+from dbops.stores.postgres import Connection
+
+_CREATE = (
+    "CREATE SCHEMA IF NOT EXISTS dbops",
+    """CREATE TABLE dbops.version (
+    one bool PRIMARY KEY DEFAULT true CHECK (one),
+    version int NOT NULL,
+    since timestamptz NOT NULL DEFAULT clock_timestamp())""",
+    """CREATE TABLE dbops.entries (
+    id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    run text NOT NULL,
+    actor text NOT NULL,
+    command text NOT NULL,
+    target text NOT NULL,
+    subject text NOT NULL,
+    kind text NOT NULL,
+    detail jsonb NOT NULL,
+    system_identifier bigint NOT NULL,
+    database_oid oid NOT NULL,
+    timeline int NOT NULL)""",
+    """CREATE FUNCTION dbops.only_append() RETURNS trigger LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS
+    $$BEGIN RAISE EXCEPTION 'dbops.entries is append-only'; END$$""",
+    """CREATE TRIGGER only_append BEFORE UPDATE OR DELETE OR TRUNCATE ON dbops.entries
+    FOR EACH STATEMENT EXECUTE FUNCTION dbops.only_append()""",
+)
+_UPGRADES: Mapping[int, tuple[str, ...]] = {1: _CREATE}  # what leads to each version from the one before
+VERSION = max(_UPGRADES)
+_OWNED = (
+    "ALTER SCHEMA dbops OWNER TO {}",
+    "ALTER TABLE dbops.version OWNER TO {}",
+    "ALTER TABLE dbops.entries OWNER TO {}",
+    "ALTER FUNCTION dbops.only_append() OWNER TO {}",
+)
+_STAMP = """INSERT INTO dbops.version (version) VALUES (%s)
+    ON CONFLICT (one) DO UPDATE SET version = excluded.version, since = excluded.since"""
+
+_ENTRY = """
+    INSERT INTO dbops.entries
+           (run, actor, command, target, subject, kind, detail, system_identifier, database_oid, timeline)
+    SELECT %s, %s, %s, %s, %s, %s, %s, s.system_identifier, d.oid,
+           -- the control file still tells the old timeline between a promotion and its checkpoint
+           ('x' || left(pg_catalog.pg_walfile_name(pg_catalog.pg_current_wal_lsn()), 8))::bit(32)::int
+      FROM pg_catalog.pg_control_system() s, pg_catalog.pg_database d
+     WHERE d.datname = pg_catalog.current_database()"""
+
+
+def observe(connection: Connection, *, target: str) -> int | None:
+    """Return the version of the ledger in this database, none where there is none."""
+    there = connection.execute("SELECT to_regclass('dbops.version') IS NOT NULL").fetchone()
+    if there is None or not there[0]:
+        return None
+    row = connection.execute("SELECT version FROM dbops.version").fetchone()
+    version = None if row is None else int(row[0])
+    if version is not None and version > VERSION:
+        raise Refused(
+            f"the ledger (schema dbops) has version {version}, this dbops knows {VERSION}",
+            hint="use the newer dbops that wrote it",
+            target=target,
+        )
+    return version
+
+
+def install(version: int | None, *, owner: str | None = None) -> tuple[Statement, ...]:
+    """Tell what leads from `version` to the newest; nothing when it is that. `owner` shall own it in the end."""
+    if version == VERSION:
+        return ()
+    texts = [text for number in range((version or 0) + 1, VERSION + 1) for text in _UPGRADES[number]]
+    owned = tuple(Statement(text, ((owner,),)) for text in _OWNED) if owner is not None else ()
+    return (*map(Statement, texts), Statement(_STAMP, values=(str(VERSION),)), *owned)
+
+
+def apply(connection: Connection, statements: tuple[Statement, ...], *, target: str) -> None:
+    """Install or upgrade, whole or not at all. Two runs with other subjects may come here at once: the later waits."""
+    with connection.transaction():
+        connection.execute("SELECT pg_advisory_xact_lock(hashtextextended('dbops:ledger', 0))")
+        if observe(connection, target=target) == VERSION:
+            return
+        for statement in statements:
+            postgres.execute(connection, statement)
+
+
+def write(connection: Connection, run: Run, *, target: str, subject: str, kind: str, detail: Mapping[str, Any]) -> None:
+    """Write one entry inside the caller's transaction, beside what it tells."""
+    who = (run.id, run.actor, redact(run.command), target, subject, kind)
+    connection.execute(_ENTRY, (*who, Jsonb(dict(detail))))
