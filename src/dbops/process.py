@@ -34,13 +34,11 @@ _PASSED_ON = (
 )
 
 
-class ProgramFailed(DbopsError):  # noqa: N818  # as its siblings in errors.py
+class ProgramFailed(DbopsError):  # as its siblings in errors.py
     """A program ended badly; `last` holds its last lines, redacted."""
 
     def __init__(self, name: str, returncode: int, last: Sequence[str], *, hint: str | None = None) -> None:
-        ended = (
-            f"exited with {returncode}" if returncode >= 0 else f"was ended by {_signal_name(-returncode)}"
-        )
+        ended = f"exited with {returncode}" if returncode >= 0 else f"was ended by {_signal_name(-returncode)}"
         super().__init__("\n".join([f"{name} {ended}" + (":" if last else ""), *last]), hint=hint)
         self.name, self.returncode, self.last = name, returncode, tuple(last)
 
@@ -116,6 +114,7 @@ def environment(extra: Mapping[str, str] | None = None, user: str | None = None)
 # ── Who is alive, for whoever has to end it ──────────────────────────────────────────────────────
 
 _live: dict[int, str] = {}  # process groups of `run`, by the pid of their leader
+_attended: list[subprocess.Popen[bytes]] = []  # programs that have our terminal
 _detached: list[subprocess.Popen[bytes]] = []  # kept, so that their end can be reaped
 _told = 0  # the signal that was passed on, if any
 
@@ -124,6 +123,10 @@ def signal_groups(number: int) -> None:
     """Pass a signal on to every program that runs; safe inside a signal handler."""
     global _told  # noqa: PLW0603  # a process has one fate
     _told = number
+    for child in _attended:
+        # At a terminal the child is in our group: the terminal has told it of Ctrl-C already.
+        if number != signal.SIGINT or not os.isatty(0):
+            child.send_signal(number)
     for group in list(_live):
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(group, number)
@@ -329,6 +332,23 @@ def run(
     return Finished(child.returncode, bytes(talk.out), "\n".join(talk.err))
 
 
+def attend(argv: Sequence[str], *, env: Mapping[str, str]) -> int:
+    """Run a program with our own stdin, stdout, stderr and terminal; return its exit code, as a shell tells it."""
+    try:
+        child = subprocess.Popen(list(argv), env=dict(env))
+    except OSError as error:
+        raise DependencyMissing(f"{argv[0]} cannot be started: {error.strerror}") from None
+    _attended.append(child)
+    try:
+        code = child.wait()
+    finally:
+        _attended.remove(child)
+        if child.poll() is None:
+            child.kill()
+            child.wait()
+    return code if code >= 0 else 128 - code
+
+
 def start(
     argv: Sequence[str | os.PathLike[str]],
     *,
@@ -344,9 +364,7 @@ def start(
         if user is not None and os.geteuid() == 0:
             who = account(user)
             os.fchown(output, who.pw_uid, who.pw_gid)
-        child = _spawn(
-            argv, env=env, cwd=cwd, user=user, stdin=subprocess.DEVNULL, stdout=output, stderr=output
-        )
+        child = _spawn(argv, env=env, cwd=cwd, user=user, stdin=subprocess.DEVNULL, stdout=output, stderr=output)
     finally:
         os.close(output)
     _detached.append(child)

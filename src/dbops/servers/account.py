@@ -49,16 +49,18 @@ def make_folder(path: Path, mode: int = 0o700) -> Path:
     return path
 
 
-def write_file(path: Path, text: str, mode: int = 0o600) -> None:
-    """Write a file of the account in one piece: a reader sees the old text or the new one."""
+def write_file(path: Path, text: str, mode: int = 0o600, *, ours: bool = False) -> None:
+    """Write a file of the account (or `ours`) in one piece: a reader sees the old text or the new one."""
     new = path.with_name(f".{path.name}.new")
     new.unlink(missing_ok=True)
     descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
+    os.fchmod(descriptor, mode)  # whatever the umask
     with os.fdopen(descriptor, "w", encoding="utf-8") as file:
         file.write(text)
         file.flush()
         os.fsync(file.fileno())
-    give(new)
+    if not ours:
+        give(new)
     new.replace(path)
     sync_folder(path.parent)
 

@@ -38,6 +38,10 @@ def is_alive(pid: int) -> bool:
     return _state(pid)[0] not in "ZX"
 
 
+def parent(pid: int) -> int:
+    return _state(pid)[1]
+
+
 def everybody() -> Iterator[int]:
     return (int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdigit())
 
@@ -55,9 +59,7 @@ def working_in(folder: Path, *names: str) -> list[int]:
         with contextlib.suppress(OSError):  # gone, or not ours to look at
             if Path(f"/proc/{pid}/cwd").readlink() == folder and is_alive(pid):
                 title = "".join(argv_of(pid)[:1])  # "postgres: checkpointer", or a path
-                found += (
-                    [pid] if title.rpartition("/")[2].startswith(names) or title.startswith(names) else []
-                )
+                found += [pid] if title.rpartition("/")[2].startswith(names) or title.startswith(names) else []
     return found
 
 

@@ -52,9 +52,7 @@ class Server:
         return f".s.PGSQL.{self.port or _PORT}"
 
 
-def conninfo(
-    server: Server, *, user: str = SUPERUSER, dbname: str = "postgres", password: str | None = None
-) -> str:
+def conninfo(server: Server, *, user: str = SUPERUSER, dbname: str = "postgres", password: str | None = None) -> str:
     """Say how to connect; a password is only in it when it was given."""
     place = sockets.folder(server.home, server.socket_name)
     if place is None:
@@ -182,16 +180,16 @@ def start(server: Server, *, within_s: float = 60.0) -> int:
     while True:
         running = pid(server)
         said_before = server.log.stat().st_size if server.log.exists() else 0
-        if running is None:
+        if launched := running is None:
             running = _launch(server)
         if _await_ready(server, running, deadline):
             return running
+        if not launched:
+            continue  # it was about to die when we met it
         said = _said_since(server, said_before)
         # Children of a killed server hold its memory until they notice; they need a moment.
         if _OLD_CHILDREN not in said or time.monotonic() >= patience:
-            raise DbopsError(
-                f"PostgreSQL in {server.home} did not start:\n{said}", hint=f"its log is {server.log}"
-            )
+            raise DbopsError(f"PostgreSQL in {server.home} did not start:\n{said}", hint=f"its log is {server.log}")
         stopping.pause(0.1)
 
 
@@ -218,7 +216,7 @@ def _status(server: Server) -> tuple[int, str] | None:
     """Read who holds the folder and how far it came: the last line of postmaster.pid."""
     try:
         lines = (server.data / "postmaster.pid").read_text(errors="replace").splitlines()
-        return int(lines[0]), lines[7].strip() if len(lines) > 7 else ""  # noqa: PLR2004
+        return int(lines[0]), lines[7].strip() if len(lines) > 7 else ""
     except (OSError, ValueError, IndexError):
         return None
 
@@ -233,9 +231,7 @@ def _await_ready(server: Server, running: int, deadline: float) -> bool:
         if not alive.is_alive(running):
             return False
         if time.monotonic() >= deadline:
-            raise Unreachable(
-                f"PostgreSQL in {server.home} takes no connections yet", hint=f"its log is {server.log}"
-            )
+            raise Unreachable(f"PostgreSQL in {server.home} takes no connections yet", hint=f"its log is {server.log}")
         stopping.pause(0.02)
 
 
@@ -245,12 +241,27 @@ def _said_since(server: Server, position: int) -> str:
         return file.read().decode("utf-8", "replace").strip()
 
 
+def left_over(server: Server) -> bool:
+    """Tell whether a server that is dead left processes or lock files behind."""
+    if pid(server) is not None:
+        return False
+    files = _status(server) is not None or sockets.private(server.home) is not None
+    return files or bool(alive.working_in(server.data, "postgres", "pgbackrest"))
+
+
+def is_ready(server: Server) -> bool:
+    """Tell whether the server runs and takes connections."""
+    status, running = _status(server), pid(server)
+    return running is not None and status is not None and status[0] == running and status[1] in _READY
+
+
 def stop(server: Server, *, within_s: float = 30.0) -> None:
     """Stop the server, its children and what a killed server left; the socket's private folder goes too."""
     if (running := pid(server)) is not None:
         alive.end(running, (signal.SIGINT, within_s), (signal.SIGQUIT, 10.0), (signal.SIGKILL, 10.0))
     for orphan in alive.working_in(server.data, "postgres", "pgbackrest"):
         alive.end(orphan, (signal.SIGQUIT, 5.0), (signal.SIGKILL, 5.0))
+    _forget_the_dead(server)
     sockets.remove(server.home)
 
 

@@ -41,11 +41,15 @@ def prepare(home: Path, socket_name: str) -> Path:
 
 
 def remove(home: Path) -> None:
-    """Remove the private folder of `home`, if it has one."""
-    place = _recorded(home)
-    if place is not None and _is_ours(place):
+    """Remove the private folder of `home`, if it has one; its name is kept, and used again."""
+    if (place := private(home)) is not None:
         account.remove_folder(place)
-    (home / _RECORD).unlink(missing_ok=True)
+
+
+def private(home: Path) -> Path | None:
+    """Name the private folder of `home` while it is there."""
+    place = _recorded(home)
+    return place if place is not None and _is_ours(place) else None
 
 
 def free_port() -> int:
@@ -77,6 +81,4 @@ def _temporary(socket_name: str) -> Path:
         place = candidate / "dbops-000000000000"
         if candidate.is_dir() and _fits(place, socket_name) and account.closed_parent(place) is None:
             return candidate
-    raise Refused(
-        "no temporary folder can hold a socket", hint="set TMPDIR to a short path that all may enter"
-    )
+    raise Refused("no temporary folder can hold a socket", hint="set TMPDIR to a short path that all may enter")

@@ -1,0 +1,67 @@
+"""What can be seen of a sandbox."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+# Targets and their databases, as the platform names them.
+DATABASES = {
+    "policycortex": "policycortex",
+    "agent_studio": "agent_studio",
+    "llm_agent": "llm_agent_db",
+    "workflow": "workflow_db",
+    "validation": "validation_db",
+    "notification": "notification_db",
+    "audit": "audit_db",
+    "file_storage": "file_storage_db",
+    "modernize": "modernize",
+}
+CLUSTER = "main"
+CACHE = "cache"
+SUPERUSER = "postgres"
+SECRETS = (SUPERUSER, CACHE, *(f"{target}_owner" for target in DATABASES))
+
+
+class State(StrEnum):
+    """How a server is."""
+
+    ABSENT = "absent"
+    STOPPED = "stopped"
+    KILLED = "killed"  # it left processes, lock files or a private socket folder behind
+    STARTING = "starting"  # it runs, and takes no connections yet
+    RUNNING = "running"
+
+
+class Archive(StrEnum):
+    """How far the stanza is."""
+
+    ABSENT = "absent"
+    CREATED = "created"
+    ARCHIVING = "archiving"  # a WAL segment has arrived
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """A sandbox, as it is found. Owners and databases are None while the cluster does not run."""
+
+    home: str
+    exists: bool = False
+    secrets: frozenset[str] = frozenset()
+    cluster: State = State.ABSENT
+    owners: frozenset[str] | None = frozenset()
+    databases: frozenset[str] | None = frozenset()
+    archive: Archive = Archive.ABSENT
+    cache: State = State.ABSENT
+    configured: bool = False
+
+    @property
+    def complete(self) -> bool:
+        """Tell whether all of it is there and runs."""
+        return (
+            self.exists
+            and self.configured
+            and self.secrets >= frozenset(SECRETS)
+            and self.cluster is State.RUNNING
+            and self.cache is State.RUNNING
+            and self.owners == self.databases == frozenset(DATABASES)
+            and self.archive is Archive.ARCHIVING
+        )

@@ -1,0 +1,77 @@
+"""Where everything of a sandbox is.
+
+DIR/dbops.toml   the configuration of the platform, complete
+DIR/secrets/     one file for each password, 0600
+DIR/state/       journals and locks of dbops
+DIR/postgres/    cluster main           (belongs to the servers' account)
+DIR/pgbackrest/  its stanza             (likewise)
+DIR/redis/       target cache           (likewise)
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from dbops.config.load import resolve
+from dbops.config.model import Cluster, SecretFile
+from dbops.sandbox.facts import CACHE, CLUSTER, SUPERUSER
+from dbops.servers import account, postgres, redis, stanza
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """The files of one sandbox. `root` is absolute; parents are resolved, so that a path has one form."""
+
+    root: Path
+    durable: bool = True
+
+    @property
+    def marker(self) -> Path:
+        return self.root / ".sandbox"
+
+    @property
+    def lock(self) -> Path:
+        return self.root / ".lock"
+
+    @property
+    def config(self) -> Path:
+        return self.root / "dbops.toml"
+
+    @property
+    def state(self) -> Path:
+        return self.root / "state"
+
+    @property
+    def secrets(self) -> Path:
+        return self.root / "secrets"
+
+    @property
+    def stanza(self) -> stanza.Stanza:
+        return stanza.Stanza(self.root / "pgbackrest", CLUSTER)
+
+    @property
+    def server(self) -> postgres.Server:
+        return postgres.Server(self.root / "postgres", durable=self.durable)
+
+    @property
+    def cache(self) -> redis.Server:
+        return redis.Server(self.root / "redis")
+
+    @property
+    def cluster(self) -> Cluster:
+        """Describe the cluster for a superuser's connection."""
+        return Cluster(
+            dsn=postgres.conninfo(self.server),
+            password=SecretFile(file=self.secret_file(SUPERUSER)),
+            run_as=account.name(),
+        )
+
+    def secret_file(self, name: str) -> Path:
+        return self.secrets / name
+
+    def secret(self, name: str) -> str:
+        target = CACHE if name == CACHE else CLUSTER
+        return resolve(SecretFile(file=self.secret_file(name)), target=target)
+
+
+def at(folder: Path, *, durable: bool = True) -> Layout:
+    return Layout(folder.resolve(), durable)
