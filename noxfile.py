@@ -17,7 +17,7 @@ def run(session: nox.Session, program: str, *arguments: str, **env: str) -> None
 
 
 def folders(*names: str) -> list[str]:
-    return [f"tests/{name}" for name in names if any((TOP / "tests" / name).glob("test_*.py"))]
+    return [f"tests/{name}" for name in names if any((TOP / "tests" / name).rglob("test_*.py"))]
 
 
 @nox.session

@@ -1,11 +1,9 @@
 """What the door costs: `dbops --help` beside an empty Typer program, on the same machine at the same time."""
 
-import os
+import resource
 import subprocess
 import sys
 from pathlib import Path
-
-import dbops.cli
 
 _EMPTY = """
 import typer
@@ -24,21 +22,19 @@ _AT_MOST = 1.15
 
 def cpu_seconds(*argv: str) -> float:
     """User and system time of one child: unlike wall time, it does not grow when the machine is busy."""
-    before = os.times()
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
     subprocess.run(argv, check=True, stdout=subprocess.DEVNULL)
-    after = os.times()
-    return after.children_user - before.children_user + after.children_system - before.children_system
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return after.ru_utime - before.ru_utime + after.ru_stime - before.ru_stime
 
 
 def test_help_costs_little_more_than_an_empty_program(tmp_path: Path) -> None:
     empty = tmp_path / "empty.py"
     empty.write_text(_EMPTY)
-    assert Path(dbops.cli.__file__).exists()
-
     pairs = [
         (
             cpu_seconds(sys.executable, str(empty), "--help"),
-            cpu_seconds(sys.executable, "-m", "dbops", "--help"),
+            cpu_seconds(str(Path(sys.executable).with_name("dbops")), "--help"),
         )
         for _ in range(_RUNS)
     ]

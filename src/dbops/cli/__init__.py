@@ -9,6 +9,10 @@ import typer
 from typer.core import TyperGroup
 from typer.main import get_command
 
+from dbops.cli import given
+
+given.spare()
+
 FAMILIES = {
     "status": "Every target on one screen: reachable, version, backups, what needs attention.",
     "roles": "Least-privilege roles, memberships, grants and owners, as the configuration declares them.",
