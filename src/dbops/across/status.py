@@ -4,6 +4,7 @@ Each target has one deadline; who does not answer in time is a row, never a cras
 """
 
 import queue
+import re
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -34,6 +35,8 @@ class Status:
     findings: tuple[Finding, ...] = ()
     code: ExitCode = ExitCode.OK
 
+
+_FINE = frozenset({0, 2})  # ok; no valid backups
 
 Look = Callable[[], Status]
 
@@ -115,7 +118,7 @@ def _cluster(name: str, place: Cluster, run: Run, deadline: timedelta, now: date
     }
     findings = list(_archiving(name, row))
     if place.stanza is not None:
-        findings += _backups(name, place, facts, now)
+        findings += _backups(name, place, facts, deadline, now)
     return Status(name, "cluster", "ok", latency, row["version"].split()[0], facts, tuple(findings))
 
 
@@ -126,19 +129,26 @@ def _archiving(name: str, row: dict[str, Any]) -> Iterator[Finding]:
         yield Finding(Severity.WARNING, "archive-failing", name, message, "look at archive_command in the server's log")
 
 
-def _backups(name: str, place: Cluster, facts: dict[str, Any], now: datetime) -> Iterator[Finding]:
+def _backups(name: str, place: Cluster, facts: dict[str, Any], deadline: timedelta, now: datetime) -> Iterator[Finding]:
     promised = place.objectives.backup_age
-    found = pgbackrest.newest_backup(place, target=name)
+    try:
+        stanzas = pgbackrest.info(place, target=name, timeout=deadline.total_seconds())
+    except DbopsError as error:  # the server answers, so the target is there; its backups could not be looked at
+        yield Finding(Severity.UNKNOWN, "backup-unknown", name, error.message, error.hint)
+        return
+    found = max((backup.stopped for stanza in stanzas for backup in stanza.backups), default=None)
     facts["backup"] = found
     facts["backup_age"] = None if found is None else now - found
-    if promised is None:
+    # "no valid backups" is told below, where it matters; anything else is wrong with the repository
+    for stanza in stanzas:
+        if stanza.status not in _FINE:
+            message = f"pgBackRest says of stanza {stanza.name}: {stanza.message}"
+            yield Finding(Severity.WARNING, "stanza", name, message, f"pgbackrest --stanza={stanza.name} check")
+    if promised is None or (found is not None and now - found <= promised):
         return
-    if found is None:
-        message = f"there is no backup; the objective is {units.duration(promised)}"
-        yield Finding(Severity.MISSED, "backup-age", name, message, "take one: pgbackrest backup")
-    elif now - found > promised:
-        message = f"the newest backup is {units.duration(now - found)} old; the objective is {units.duration(promised)}"
-        yield Finding(Severity.MISSED, "backup-age", name, message, "take one: pgbackrest backup")
+    told = "there is no backup" if found is None else f"the newest backup is {units.duration(now - found)} old"
+    message = f"{told}; the objective is {units.duration(promised)}"
+    yield Finding(Severity.MISSED, "backup-age", name, message, f"pgbackrest --stanza={place.stanza} backup")
 
 
 _DATABASE = """
@@ -164,9 +174,9 @@ def _database(name: str, place: Postgres, run: Run, deadline: timedelta) -> Stat
 
 def _redis(name: str, place: Redis, deadline: timedelta) -> Status:
     began = clock.monotonic()
-    with redis.connect(place, target=name, timeout=deadline) as client:
-        info = redis.info(client, target=name)
+    with redis.connect(place, target=name, connect_timeout=deadline, answer_timeout=deadline) as client:
+        info = client.info()  # pyright: ignore[reportUnknownMemberType]
         latency = timedelta(seconds=clock.monotonic() - began)
-        keys = sum(db["keys"] for section, db in info.items() if section.startswith("db") and isinstance(db, dict))
+    keys = sum(int(told["keys"]) for section, told in info.items() if re.fullmatch(r"db\d+", section))
     facts = {"role": info["role"], "memory_bytes": info["used_memory"], "keys": keys}
     return Status(name, "redis", "ok", latency, str(info["redis_version"]), facts)

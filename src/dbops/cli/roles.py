@@ -1,5 +1,6 @@
 """`dbops roles`: the roles, memberships, grants and owners that the configuration declares."""
 
+from dataclasses import replace
 from functools import partial
 from typing import Annotated
 
@@ -22,7 +23,7 @@ Targets = Annotated[
 @command(app, "plan", "dbops roles plan", "dbops roles plan --target agent_studio --output json")
 def plan(asked: AskedChange, target: Targets = None) -> Result:
     """Show what differs from the configuration: roles of each cluster, then grants of each database."""
-    return _change(AskedChange(**{**vars(asked), "plan": True}), target, jobs=1, keep_going=False)
+    return _change(replace(asked, plan=True), target, jobs=1, keep_going=False)
 
 
 @command(app, "apply", "dbops roles apply", "dbops roles apply --yes --target audit", "dbops roles apply --plan")
