@@ -17,8 +17,11 @@ import pytest
 from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
+from dbops.engine.run import new as new_run
+from dbops.sandbox import layout, ready
 from dbops.servers import account, alive
 from dbops.servers import postgres as pg
+from dbops.servers import redis as rd
 
 Dbops = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -94,6 +97,27 @@ def database(server: str) -> Generator[str]:
 
 
 @pytest.fixture(scope="session")
+def redis_server(base: Path) -> Generator[str]:
+    """A Redis server: the URL of its socket, password included."""
+    with rd.running(rd.Server(base / "redis", append_only=False), "test"):
+        yield rd.url(rd.Server(base / "redis"), "test")
+
+
+@pytest.fixture(scope="session")
+def platform(base: Path) -> Generator[Path]:
+    """A whole sandbox, shared by the tests of a worker: its folder, with dbops.toml in it."""
+    place = layout.at(base / "platform", durable=False)
+    run = new_run("tests", place.state)
+    with ready.up(place.root, run, durable=False) as plan:
+        for step in plan.plan.steps:
+            plan.apply(step)
+    yield place.root
+    with ready.down(place.root, run, purge=True) as plan:
+        for step in plan.plan.steps:
+            plan.apply(step)
+
+
+@pytest.fixture(scope="session")
 def home(base: Path) -> Path:
     """The home of whoever starts dbops: nothing of the machine's user is read or written."""
     place = base / "home"
@@ -128,3 +152,16 @@ def dbops(folder: Path, home: Path) -> Dbops:
         )
 
     return start
+
+
+@pytest.fixture(scope="session")
+def certificate(base: Path) -> tuple[Path, Path]:
+    """A certificate for `localhost` that vouches for itself, and its key; the servers' account can read both."""
+    cert, key = base / "server.crt", base / "server.key"
+    names = ["-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost"]
+    fresh = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-keyout", key, "-out", cert]
+    subprocess.run([*fresh, *names], check=True, capture_output=True)
+    for file in (cert, key):
+        account.give(file)
+        file.chmod(0o600)
+    return cert, key

@@ -42,7 +42,7 @@ def up(
         may_lose_data=False,
         next_actions=(
             f"dbops status --config {_shell(place.config)}",
-            f"dbops sandbox exec{told} -- psql -l",
+            f"dbops sandbox exec{told} -- sh -c 'psql \"$DBOPS_SANDBOX_POSTGRES\"'",
             f"dbops sandbox down{told}",
         ),
     )

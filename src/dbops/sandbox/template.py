@@ -97,10 +97,14 @@ comment = "the role that row security policies speak of"
 
 # What each may do in the databases, now and in tables to come. Audit tables only grow.
 
+# A new table can be read and added to at once; UPDATE and DELETE come with the next 'roles apply', which knows
+# whether it is append-only. A partition made in between must not be open for an hour.
+
 [[grants]]
 to = "{{target}}"
 database = ["CONNECT", "TEMPORARY"]
 tables = ["SELECT", "INSERT", "UPDATE", "DELETE"]
+new_tables = ["SELECT", "INSERT"]
 sequences = ["USAGE"]
 append_only = ["audit_log*", "audit_event*"]
 
@@ -111,12 +115,14 @@ tables = ["SELECT"]
 [[grants]]
 to = "app_write"
 tables = ["INSERT", "UPDATE", "DELETE"]
+new_tables = ["INSERT"]
 sequences = ["USAGE"]
 append_only = ["audit_log*", "audit_event*"]
 
 [[grants]]
 to = "app_readwrite"
 tables = ["SELECT", "INSERT", "UPDATE", "DELETE"]
+new_tables = ["SELECT", "INSERT"]
 sequences = ["USAGE"]
 append_only = ["audit_log*", "audit_event*"]
 
@@ -127,6 +133,7 @@ tables = ["SELECT"]
 [[grants]]
 to = "application_user"
 tables = ["SELECT", "INSERT", "UPDATE", "DELETE"]
+new_tables = ["SELECT", "INSERT"]
 sequences = ["USAGE"]
 append_only = ["audit_log*", "audit_event*"]
 

@@ -8,6 +8,8 @@ HOME/server.log  what the server says
 import contextlib
 import os
 import signal
+import socket
+import struct
 import time
 from collections.abc import Generator
 from dataclasses import dataclass
@@ -26,6 +28,7 @@ _HINT = "install PostgreSQL 14 or newer: apt install postgresql"
 _READY = ("ready", "standby")
 _OLD_CHILDREN = "shared memory block"  # "pre-existing shared memory block ... is still in use"
 _TAKEOVER_S = 30.0
+_SSL_REQUEST = struct.pack("!ii", 8, 80877103)
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,13 +229,24 @@ def _await_ready(server: Server, running: int, deadline: float) -> bool:
     while True:
         process.reap()
         status = _status(server)
-        if status is not None and status[0] == running and status[1] in _READY:
+        if status is not None and status[0] == running and status[1] in _READY and _answers(server):
             return True
         if not alive.is_alive(running):
             return False
         if time.monotonic() >= deadline:
             raise Unreachable(f"PostgreSQL in {server.home} takes no connections yet", hint=f"its log is {server.log}")
         stopping.pause(0.02)
+
+
+def _answers(server: Server) -> bool:
+    """Ask whether it speaks TLS: only a live server answers, and its pid file may be that of a dying one."""
+    place = sockets.folder(server.home, server.socket_name)
+    with socket.socket(socket.AF_UNIX) as talk, contextlib.suppress(OSError):
+        talk.settimeout(1.0)
+        talk.connect(str(place / server.socket_name if place else ""))
+        talk.sendall(_SSL_REQUEST)
+        return talk.recv(1) in (b"S", b"N")
+    return False
 
 
 def _said_since(server: Server, position: int) -> str:
@@ -252,7 +266,8 @@ def left_over(server: Server) -> bool:
 def is_ready(server: Server) -> bool:
     """Tell whether the server runs and takes connections."""
     status, running = _status(server), pid(server)
-    return running is not None and status is not None and status[0] == running and status[1] in _READY
+    ready = running is not None and status is not None and status[0] == running and status[1] in _READY
+    return ready and _answers(server)
 
 
 def stop(server: Server, *, within_s: float = 30.0) -> None:

@@ -276,6 +276,14 @@ def info(place: Cluster, *, target: str, timeout: float | None = 60.0) -> tuple[
     return parse_info(finished.out)
 
 
+def newest_backup(place: Cluster, *, target: str, timeout: float | None = 60.0) -> datetime | None:
+    """Return when the newest backup of the stanza was complete, or None when there is none."""
+    found = [each for each in info(place, target=target, timeout=timeout) if each.name == place.stanza]
+    if found and found[0].status not in (OK, MISSING_PATH, NO_BACKUPS):
+        raise CouldNotVerify(f"pgbackrest info: {found[0].message} [{found[0].status}]", target=target)
+    return max((backup.stopped for each in found for backup in each.backups if not backup.error), default=None)
+
+
 def told(error: process.ProgramFailed, target: str) -> DbopsError:
     """Turn a failure of pgBackRest into ours: the exit code tells the kind, its lines the rest."""
     said = messages("\n".join(error.last))

@@ -25,16 +25,15 @@ def connect(
     *,
     target: str,
     client_name: str = "dbops",
-    connect_timeout: timedelta = _CONNECT,
-    answer_timeout: timedelta = _ANSWER,
+    timeout: timedelta | None = None,
 ) -> Generator[redis.Redis]:
     """Open a client that has been greeted; errors inside are told in our own words. Values are bytes."""
     with translated(target):
         client = redis.Redis.from_url(  # pyright: ignore[reportUnknownMemberType]
             resolve(place.url, target=target),
             client_name=client_name.replace(" ", "_"),  # Redis allows no spaces there
-            socket_connect_timeout=connect_timeout.total_seconds(),
-            socket_timeout=answer_timeout.total_seconds(),
+            socket_connect_timeout=(timeout or _CONNECT).total_seconds(),
+            socket_timeout=(timeout or _ANSWER).total_seconds(),
             retry=Retry(NoBackoff(), 0),  # we say when something is tried again
             **_credentials(place, target),
             **_tls(place.tls),
@@ -44,6 +43,13 @@ def connect(
             yield client
         finally:
             client.close()
+
+
+def info(client: redis.Redis, *, target: str) -> dict[str, Any]:
+    """Ask the server about itself: INFO, as redis-py reads it."""
+    with translated(target):
+        told = client.info()  # pyright: ignore[reportUnknownMemberType]
+    return {str(name): value for name, value in told.items()}
 
 
 def _credentials(place: Redis, target: str) -> dict[str, str]:
