@@ -174,7 +174,7 @@ def _database(name: str, place: Postgres, run: Run, deadline: timedelta) -> Stat
 
 def _redis(name: str, place: Redis, deadline: timedelta) -> Status:
     began = clock.monotonic()
-    with redis.connect(place, target=name, connect_timeout=deadline, answer_timeout=deadline) as client:
+    with redis.connect(place, target=name, timeout=deadline) as client:
         info = client.info()  # pyright: ignore[reportUnknownMemberType]
         latency = timedelta(seconds=clock.monotonic() - began)
     keys = sum(int(told["keys"]) for section, told in info.items() if re.fullmatch(r"db\d+", section))
