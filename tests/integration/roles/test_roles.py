@@ -1,8 +1,9 @@
 """Roles, owners and grants on a real server."""
 
-import os
 import uuid
 from collections.abc import Generator
+from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +13,15 @@ from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from dbops.config.model import Config
-from dbops.engine import clock, run as runs
+from dbops.engine import clock
+from dbops.engine import run as runs
 from dbops.engine.finding import Severity
+from dbops.engine.patience import Ramp
 from dbops.engine.plan import Risk, Step
-from dbops.engine.run import Run
 from dbops.errors import LockBusy, Refused
-from dbops.operations.roles import ready
+from dbops.operations.roles import apply as roles_apply
+from dbops.operations.roles import ready, scram
+from dbops.operations.roles.actions import InstallLedger
 
 SCHEMA = """
     CREATE TABLE orders (id bigserial PRIMARY KEY, buyer text);
@@ -43,7 +47,7 @@ class Platform:
         self.admin = admin
         self.folder = folder
         self.mark = uuid.uuid4().hex[:6]
-        self.run: Run = runs.new("roles apply", folder / "state")
+        self.run = runs.new("roles apply", folder / "state")
         told = conninfo_to_dict(admin)
         secret = folder / "admin"
         secret.write_text(f"{told.pop('password')}\n")
@@ -151,3 +155,219 @@ def test_every_prefix_of_a_run_can_be_continued_to_the_same_end(shop: Platform) 
         assert len(planned) < 100
     assert len(planned) == len(set(planned))
     assert shop.may("write", "orders") == {"SELECT", "INSERT", "UPDATE", "DELETE"}
+
+
+def test_passwords_log_in_and_never_travel(shop: Platform) -> None:
+    name = conninfo_to_dict(shop.admin)["dbname"]
+    shop.sql(f"ALTER DATABASE {name} SET log_statement = 'all'")
+    shop.apply(shop.whole())
+    secret = shop.folder / "svc_a"
+    assert secret.stat().st_mode & 0o777 == 0o600
+    password = secret.read_text().strip()
+    assert shop.sql("SELECT current_user", user=shop.role("svc_a"), password=password) == [(shop.role("svc_a"),)]
+    log = (Path(str(conninfo_to_dict(shop.admin)["host"])).parent / "server.log").read_text()
+    assert f'ALTER ROLE "{shop.role("svc_a")}" PASSWORD' in log
+    assert password not in log
+
+
+@pytest.mark.parametrize(
+    "password", ["simple", "with ' and \\ and %s {}", "I\u00adX \u00aa", "\u0007\u00e9", "\U0001f511" * 9]
+)
+def test_the_server_computes_the_same_verifiers(shop: Platform, password: str) -> None:
+    role = sql.Identifier(shop.role("scram"))
+    with psycopg.connect(shop.admin, autocommit=True) as admin:
+        admin.execute(sql.SQL("CREATE ROLE {} LOGIN PASSWORD {}").format(role, sql.Literal(password)))
+        [stored] = admin.execute(
+            "SELECT rolpassword FROM pg_authid WHERE rolname = %s", (shop.role("scram"),)
+        ).fetchone() or [""]
+        assert scram.matches(stored, password, role=shop.role("scram"))
+        assert not scram.matches(stored, password + "x", role=shop.role("scram"))
+        ours = scram.verifier(password)
+        admin.execute(sql.SQL("ALTER ROLE {} PASSWORD {}").format(role, sql.Literal(ours)))
+        admin.execute(sql.SQL("GRANT CONNECT ON DATABASE {} TO {}").format(sql.Identifier(admin.info.dbname), role))
+    assert shop.sql("SELECT current_user", user=shop.role("scram"), password=password)
+
+
+def test_a_changed_secret_is_set_anew_and_tells_who_is_connected(shop: Platform) -> None:
+    config = shop.whole()
+    shop.apply(config)
+    old = (shop.folder / "svc_a").read_text().strip()
+    (shop.folder / "svc_a").write_text("quite another\n")
+    with psycopg.connect(make_conninfo(shop.admin, user=shop.role("svc_a"), password=old, application_name="web")):
+        steps = shop.apply(config)
+    assert [step.id for step in steps] == [f"password of role {shop.role('svc_a')}"]
+    assert steps[0].risk is Risk.BLOCKS
+    assert any("1 connection " in note and "web" in note for note in steps[0].notes)
+    assert shop.apply(config) == []
+
+
+def test_strange_rights_are_taken_back_and_strangers_are_left_alone(shop: Platform) -> None:
+    config = shop.whole()
+    shop.apply(config)
+    read, write, stranger = shop.role("read"), shop.role("write"), shop.role("stranger")
+    shop.sql(
+        f"""CREATE ROLE {stranger} LOGIN;
+        GRANT ALL ON ALL TABLES IN SCHEMA public TO PUBLIC, {stranger};
+        GRANT DELETE ON p_2026 TO {write};
+        GRANT SELECT ON orders TO {read} WITH GRANT OPTION;
+        SET ROLE {read}; GRANT SELECT ON orders TO {write}; RESET ROLE;
+        GRANT {write} TO {read};
+        GRANT CREATE ON SCHEMA public TO PUBLIC;
+        ALTER DEFAULT PRIVILEGES FOR ROLE {shop.role("owner")} GRANT ALL ON TABLES TO {read}, PUBLIC, {stranger}"""
+    )
+    steps = shop.apply(config)
+    assert all(step.risk is Risk.BLOCKS for step in steps)
+    assert shop.apply(config) == []
+    assert shop.may("stranger", "orders") >= {"SELECT", "DELETE"}
+    assert shop.may("read", "orders") == {"SELECT"}
+    assert shop.may("write", "p_2026") == {"SELECT", "INSERT"}
+    assert shop.sql("SELECT has_schema_privilege(%s, 'public', 'CREATE')", stranger) == [(False,)]
+
+
+def test_a_role_that_must_go_loses_its_privileges_everywhere_and_is_dropped(shop: Platform) -> None:
+    shop.apply(shop.whole())
+    shop.sql(f"ALTER DEFAULT PRIVILEGES IN SCHEMA public GRANT SELECT ON TABLES TO {shop.role('read')}")
+    without = shop.config({"owner": {"bypassrls": True}, "read": {"absent": True}})
+    ids = [step.id for step in shop.apply(without)]
+    assert f"drop role {shop.role('read')}" in ids
+    assert shop.sql("SELECT 1 FROM pg_roles WHERE rolname = %s", shop.role("read")) == []
+    assert shop.apply(without) == []
+
+
+def test_a_role_that_owns_something_is_dropped_once_the_database_s_owner_has_it(shop: Platform) -> None:
+    shop.apply(shop.whole())
+    shop.sql(f"ALTER TABLE orders OWNER TO {shop.role('read')}")
+    without = shop.config({"owner": {"bypassrls": True}, "read": {"absent": True}})
+    with ready.ready_cluster(without, "main", shop.run, clock.now()) as cluster:
+        assert [finding.code for finding in cluster.findings] == ["DBR102"]
+    shop.apply(without)
+    assert shop.sql("SELECT 1 FROM pg_roles WHERE rolname = %s", shop.role("read")) != []
+    shop.apply(without)
+    assert shop.sql("SELECT 1 FROM pg_roles WHERE rolname = %s", shop.role("read")) == []
+
+
+def test_hostile_names_in_every_position(shop: Platform) -> None:
+    odd = f"o'd\"d {{}} %s\n\u00fc {shop.mark}"
+    quoted = '"' + odd.replace('"', '""') + '"'
+    shop.sql(f"CREATE SCHEMA {quoted}; CREATE TABLE {quoted}.{quoted} (id serial); CREATE TYPE {quoted}.t AS ENUM ()")
+    shop.sql(f"CREATE FUNCTION {quoted}.{quoted}({quoted}.{quoted}) RETURNS int LANGUAGE sql AS 'SELECT 1'")
+    config = shop.config(
+        {
+            "owner": {},
+            odd: {"login": True, "comment": odd, "password": {"file": str(shop.folder / "p"), "generate": True}},
+        },
+        {"to": odd, "schemas": [odd], "tables": ["SELECT"], "sequences": ["USAGE"], "functions": ["EXECUTE"]},
+        creators=[shop.role(odd)],
+    )
+    assert shop.apply(config)
+    assert shop.apply(config) == []
+
+
+def test_each_step_of_a_database_has_its_entry_in_the_ledger(shop: Platform) -> None:
+    steps = [step for step in shop.apply(shop.whole()) if type(step.action).__module__.endswith("actions")]
+    entries = shop.sql(
+        "SELECT detail->>'step', run, system_identifier, database_oid::bigint, timeline FROM dbops.entries ORDER BY id"
+    )
+    first = next(n for n, step in enumerate(steps) if isinstance(step.action, InstallLedger))
+    assert [entry[0] for entry in entries] == [step.id for step in steps[first + 1 :]]
+    [[identifier, oid]] = shop.sql(
+        """SELECT s.system_identifier, d.oid::bigint
+             FROM pg_control_system() s, pg_database d WHERE datname = current_database()"""
+    )
+    assert {entry[1:] for entry in entries} == {(shop.run.id, identifier, oid, 1)}
+
+
+@pytest.mark.parametrize(
+    "change", ["UPDATE dbops.entries SET kind = 'x'", "DELETE FROM dbops.entries", "TRUNCATE dbops.entries"]
+)
+def test_nobody_rewrites_the_ledger(shop: Platform, change: str) -> None:
+    shop.apply(shop.whole())
+    with pytest.raises(psycopg.errors.RaiseException, match="append-only"):
+        shop.sql(change)
+
+
+def test_a_ledger_of_a_newer_dbops_is_refused(shop: Platform) -> None:
+    shop.apply(shop.whole())
+    shop.sql("UPDATE dbops.version SET version = 99")
+    with pytest.raises(Refused, match="version 99"):
+        shop.apply(shop.whole())
+
+
+def test_only_one_run_works_on_a_target_at_a_time_and_planning_takes_no_lock(shop: Platform) -> None:
+    config = shop.whole()
+    with ready.ready_cluster(config, "main", shop.run, clock.now()):
+        with pytest.raises(LockBusy, match=shop.run.id):
+            shop.apply(config)
+        looking = replace(shop.run, plan_only=True)
+        with ready.ready_cluster(config, "main", looking, clock.now()) as it:
+            assert it.plan.steps
+
+
+def test_an_owner_changes_hands_only_when_the_table_is_free(shop: Platform, monkeypatch: pytest.MonkeyPatch) -> None:
+    config = shop.whole()
+    impatient = Ramp(attempts=2, timeout=timedelta(milliseconds=50), first_pause=timedelta(milliseconds=1))
+    monkeypatch.setattr(roles_apply, "RAMP", impatient)
+    with psycopg.connect(shop.admin, application_name="report") as other:
+        other.execute("SELECT FROM orders")
+        with pytest.raises(LockBusy, match="'report'"):
+            shop.apply(config)
+    shop.apply(config)
+    assert shop.apply(config) == []
+
+
+def test_databases_are_refused_while_their_roles_are_missing(shop: Platform) -> None:
+    database = ready.ready_database(shop.whole(), "shop", shop.run, clock.now())
+    with pytest.raises(Refused, match="do not exist yet"), database:
+        pass
+
+
+def test_an_administrator_that_may_not_read_verifiers_is_told_what_is_missing(shop: Platform) -> None:
+    config = shop.whole()
+    shop.apply(config)
+    weak = shop.role("weak")
+    shop.sql(f"CREATE ROLE {weak} LOGIN CREATEROLE PASSWORD 'weak'")
+    shop.sql(f"GRANT CONNECT ON DATABASE {conninfo_to_dict(shop.admin)['dbname']} TO {weak}")
+    place = config.cluster["main"].model_copy(
+        update={"dsn": f"{config.cluster['main'].dsn} user={weak} password=${{WEAK}}", "password": None}
+    )
+    less = config.model_copy(update={"cluster": {"main": place}})
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("WEAK", "weak")
+        findings = ready.checked(less, ("main",), shop.run)
+        with ready.ready_cluster(less, "main", shop.run, clock.now()) as it:
+            assert it.plan.steps == ()
+            assert [finding.code for finding in it.findings] == ["DBR122"]
+    assert {f.code for f in findings if f.severity is Severity.UNKNOWN} == {"DBR122"}
+
+
+def test_a_check_finds_nothing_after_an_apply_and_tells_what_was_undone(shop: Platform) -> None:
+    config = shop.whole()
+    shop.apply(config)
+    shop.sql("ALTER VIEW through SET (security_invoker = true)")
+    ours = [f for f in ready.checked(config, (), shop.run) if f.target == "shop" or shop.mark in f.message]
+    assert ours == []
+    shop.sql("GRANT SELECT ON orders TO PUBLIC")
+    shop.sql("CREATE FUNCTION loose() RETURNS int LANGUAGE sql SECURITY DEFINER AS 'SELECT 1'")
+    shop.sql(f"GRANT SELECT ON summary TO {shop.role('read')}")
+    found = {f.code for f in ready.checked(config, ("shop",), shop.run)}
+    assert found == {"DBR101", "DBR130", "DBR140", "DBR141", "DBR150"}
+
+
+def test_what_cannot_be_reached_is_no_pass(shop: Platform) -> None:
+    nowhere = shop.whole().cluster["main"].model_copy(update={"dsn": "host=/nowhere"})
+    config = shop.whole().model_copy(update={"cluster": {"main": nowhere}})
+    findings = ready.checked(config, (), shop.run)
+    assert [(f.target, f.severity, f.code) for f in findings] == [
+        ("main", Severity.UNKNOWN, "DBR100"),
+        ("shop", Severity.UNKNOWN, "DBR100"),
+    ]
+
+
+def test_a_role_that_somebody_else_made_meanwhile_ends_as_declared(shop: Platform) -> None:
+    config = shop.whole()
+    with ready.ready_cluster(config, "main", shop.run, clock.now()) as cluster:
+        shop.sql(f"CREATE ROLE {shop.role('read')} SUPERUSER LOGIN NOINHERIT CONNECTION LIMIT 1")
+        for step in cluster.plan.steps:
+            cluster.apply(step)
+    with ready.ready_cluster(config, "main", shop.run, clock.now()) as cluster:
+        assert cluster.plan.steps == ()

@@ -8,7 +8,7 @@ from typing import Any, assert_never
 
 from psycopg import errors
 
-from dbops.engine.patience import patiently
+from dbops.engine.patience import Ramp, patiently
 from dbops.engine.plan import Statement, Step
 from dbops.engine.run import Run
 from dbops.errors import Refused
@@ -37,6 +37,7 @@ from dbops.stores import ledger, postgres
 from dbops.stores.postgres import Connection
 
 SUBJECT = "roles"
+RAMP = Ramp()
 _NOT_GRANTED = (errors.LockNotAvailable, errors.QueryCanceled)
 
 AnyStep = Step[ClusterAction] | Step[DatabaseAction]
@@ -99,6 +100,7 @@ def _in_one(doing: Doing, step: AnyStep, statements: tuple[Statement, ...], *, r
         timed_out=_NOT_GRANTED,
         what=step.summary,
         target=doing.target,
+        ramp=RAMP,
         blockers=lambda: _blockers(doing.connection, action),
     )
 
@@ -113,7 +115,7 @@ def _blockers(connection: Connection, action: ClusterAction | DatabaseAction) ->
 
 
 def _create_or_alter(doing: Doing, action: CreateRole) -> Statement:
-    row = doing.connection.execute("SELECT FROM pg_catalog.pg_roles WHERE rolname = %s", (action.name,)).fetchone()
+    row = doing.connection.execute("SELECT 1 FROM pg_catalog.pg_roles WHERE rolname = %s", (action.name,)).fetchone()
     if row is None:
         return sql.create_role(action.name, action.attributes)
     return sql.alter_role(action.name, action.attributes, _opposite(action.attributes))
