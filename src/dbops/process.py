@@ -10,6 +10,7 @@ import getpass
 import os
 import pwd
 import selectors
+import shutil
 import signal
 import subprocess
 import time
@@ -178,6 +179,18 @@ def _spawn(
         raise DependencyMissing(f"{os.fspath(argv[0])} cannot be started: {error.strerror}") from None
 
 
+def _dying_with_us(argv: Sequence[str | os.PathLike[str]]) -> list[str | os.PathLike[str]]:
+    """Let the kernel end a program when we are killed with -9: nobody else would, and it may hold locks.
+
+    setpriv asks for that between fork and exec, where no Python of a threaded program should run.
+    """
+    program = shutil.which(argv[0])
+    if program is None:
+        raise DependencyMissing(f"{os.fspath(argv[0])} cannot be started: there is no such program")
+    setpriv = shutil.which("setpriv", path=os.pathsep.join(_USUAL_FOLDERS))
+    return [*((setpriv, "--pdeathsig", "TERM", "--") if setpriv else ()), program, *argv[1:]]
+
+
 class _Lines:
     """Cut a stream into redacted lines, however long they are."""
 
@@ -317,7 +330,7 @@ def run(
     """
     name = Path(argv[0]).name
     pipe, stdin = subprocess.PIPE, subprocess.DEVNULL if input is None else subprocess.PIPE
-    child = _spawn(argv, env=env, cwd=cwd, user=user, stdin=stdin, stdout=pipe, stderr=pipe)
+    child = _spawn(_dying_with_us(argv), env=env, cwd=cwd, user=user, stdin=stdin, stdout=pipe, stderr=pipe)
     talk = _Conversation(child, input, on_line)
     try:
         with _living(child, name):

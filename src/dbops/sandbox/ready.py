@@ -18,7 +18,7 @@ from dbops.sandbox.apply import apply
 from dbops.sandbox.facts import CLUSTER, SUPERUSER, Facts
 from dbops.sandbox.layout import Layout, at
 from dbops.sandbox.observe import observe, processes
-from dbops.servers import account, postgres
+from dbops.servers import account, alive, postgres
 
 _MARK = {"what": "a sandbox of dbops", "format": 1}
 
@@ -27,6 +27,7 @@ _MARK = {"what": "a sandbox of dbops", "format": 1}
 def up(folder: Path, run: Run, *, durable: bool = True) -> Generator[Ready[plan.Action]]:
     """Plan what is missing of the sandbox in `folder`, under its lock (a mere look takes none)."""
     layout = at(folder, durable=durable)
+    account.name()  # a missing account or program is told before anything is made
     _refuse_what_cannot_be(layout)
     for program in ("pgbackrest", "redis-server"):
         process.find(program, hint=f"install it: apt install {program}")
@@ -81,6 +82,7 @@ def _locked(layout: Layout, run: Run) -> Generator[None]:
         # Whoever purged it while we waited took the file of our lock with it.
         if not layout.lock.exists() or run.id not in layout.lock.read_text(encoding="utf-8"):
             raise LockBusy("the sandbox was removed just now", hint="run the same command again")
+        alive.end_leftovers(layout.root)
         yield
 
 

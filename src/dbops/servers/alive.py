@@ -125,3 +125,18 @@ def end(pid: int, *ways: tuple[signal.Signals, float]) -> None:
                     signal.pidfd_send_signal(descriptor, signal.SIGKILL)
             _await_end(held, 10.0)
     process.reap()
+
+
+def end_leftovers(folder: Path) -> None:
+    """End what a killed run left at work on `folder`: a program that is no server and not run by one.
+
+    The kernel tells them that we died, but they take their time: initdb tidies up, pgBackRest lets go of its locks.
+    """
+
+    def leftover(argv: Argv) -> bool:
+        name = Path(argv[0]).name
+        by_the_server = any(word.startswith("archive-") for word in argv)
+        return name in {"initdb", "pgbackrest"} and not by_the_server and any(str(folder) in word for word in argv)
+
+    for pid in serving(leftover):
+        end(pid, (signal.SIGTERM, 5.0))

@@ -1,0 +1,57 @@
+"""kill -9 anywhere in `sandbox up`: the next runs finish the work, and nothing is started twice."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from dbops.sandbox.facts import DATABASES
+from dbops.servers import alive
+
+from killing import Zygote, kills, moment
+
+_CHAIN = 5
+
+
+def servers(home: Path) -> list[str]:
+    """Name the servers that live in a folder, without the children of PostgreSQL."""
+    found = [alive.argv_of(pid) for pid in alive.everybody() if alive.is_alive(pid)]
+    return sorted(Path(argv[0]).name for argv in found if any(str(home) in word for word in argv[1:]))
+
+
+def test_a_killed_start_is_finished_by_the_next_one(zygote: Zygote, folder: Path) -> None:
+    home = folder / "sandbox"
+    up = ("sandbox", "up", "--fast", "--dir", home)
+    clean = zygote.finished(*up)
+    zygote.finished("sandbox", "down", "--purge", "--yes", "--dir", home)
+    done = chains = 0
+    while done < kills(30):
+        chains += 1
+        for _ in range(_CHAIN):
+            ended = zygote.run(*up, kill_after=moment(clean.seconds))
+            assert ended.killed or ended.code == 0, ended.err
+            done += ended.killed
+        zygote.finished(*up)
+        assert servers(home) == ["postgres", "redis-server"]
+        told = json.loads(zygote.finished("sandbox", "status", "--dir", home, "--output", "json").out)["data"]
+        assert told["complete"]
+        assert told["databases"] == sorted(DATABASES.values())
+        zygote.finished("status", "--config", home / "dbops.toml")
+        zygote.finished("sandbox", "down", "--purge", "--yes", "--dir", home)
+        assert servers(home) == []
+        assert not home.exists()
+    print(f"\nsandbox up: {done} kills in {chains} chains, a clean run takes {clean.seconds:.2f} s")
+
+
+@pytest.mark.parametrize("command", ["down", "purge"])
+def test_a_killed_end_is_finished_by_the_next_one(zygote: Zygote, folder: Path, command: str) -> None:
+    home = folder / "sandbox"
+    zygote.finished("sandbox", "up", "--fast", "--dir", home)
+    down = ("sandbox", "down", "--dir", home, *(("--purge", "--yes") if command == "purge" else ()))
+    for _ in range(3):
+        ended = zygote.run(*down, kill_after=moment(0.6))
+        assert ended.killed or ended.code == 0, ended.err
+    zygote.finished(*down)
+    assert servers(home) == []
+    assert home.exists() == (command == "down")
+    zygote.finished("sandbox", "down", "--purge", "--yes", "--dir", home)
