@@ -88,7 +88,7 @@ def command(
         @wraps(body)
         def guarded(**named: Any) -> Outcome:
             asked = kind(**{f.name: named.pop(f.name) for f in shared}, invocation=Invocation(title))
-            render.prepare(no_color=asked.no_color, quiet=asked.quiet)
+            render.prepare(no_color=asked.no_color, quiet=asked.quiet, verbose=asked.verbose)
             try:
                 with stop.signals(), stop.listening(signal_groups):
                     return Outcome(asked, body(asked, **named))

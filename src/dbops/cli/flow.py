@@ -119,8 +119,6 @@ def _one(asked: AskedChange, run: Run, target: Target, environment: str) -> _Don
         if not plan.steps:
             return _Done(plan, ready.findings, "nothing to do")
         with _one_question:
-            if render.stdin_is_terminal() or not asked.yes:
-                render.plan_preview(plan)
             _agree(asked, plan, environment)
         with journal.opened(
             run.state_dir,
@@ -146,6 +144,8 @@ def _agree(asked: AskedChange, plan: Plan[Any], environment: str = "") -> None:
         case Risk.BLOCKS:
             if asked.yes or plan.target in (asked.confirm or ()):
                 return
+            if render.stdin_is_terminal():
+                render.plan_preview(plan)
             told = f"{blocking} step{'s' if blocking > 1 else ''} of the plan for {where} can block or remove something"
             if not render.stdin_is_terminal():
                 raise ConfirmationRequired(told, hint="look with --plan, then agree with --yes", target=plan.target)
@@ -154,6 +154,8 @@ def _agree(asked: AskedChange, plan: Plan[Any], environment: str = "") -> None:
         case Risk.LOSES_DATA:
             if plan.target in (asked.confirm or ()):
                 return
+            if render.stdin_is_terminal():
+                render.plan_preview(plan)
             told = f"the plan for {where} removes data that has no verified copy"
             if not render.stdin_is_terminal():
                 raise ConfirmationRequired(

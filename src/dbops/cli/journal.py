@@ -43,17 +43,17 @@ def list_(
     state_dir = find.state_dir_of(asked.config)
     names = journal.names(state_dir)
     shown = [journal.read(state_dir, name) for name in reversed(names[-limit:])]
-    entries = tuple(_entry(read) for read in shown)
-    columns = (*(Column(t) for t in ("began", "target", "command", "outcome", "steps", "actor")), Column("run"))
+    # the targets of one run share its id: their moments put them in order
+    entries = tuple(sorted((_entry(read) for read in shown), key=lambda e: e.began, reverse=True))
+    columns = (*(Column(t) for t in ("run", "target", "command", "outcome", "steps")), Column("actor", shrinks=True))
     rows = tuple(
         (
-            Cell(e.began),
+            Cell(e.run_id),
             Cell(e.target),
             Cell(e.command),
             Cell(e.outcome, _TONES.get(e.outcome, Tone.PLAIN)),
             Cell(str(e.steps_done)),
             Cell(e.actor),
-            Cell(e.run_id),
         )
         for e in entries
     )

@@ -5,6 +5,7 @@ import json
 import os
 import re
 import select
+import shutil
 import sys
 from collections.abc import Sequence
 from typing import Any, cast
@@ -40,19 +41,26 @@ _RISKS = {Risk.SAFE: Tone.GOOD, Risk.BLOCKS: Tone.WARN, Risk.LOSES_DATA: Tone.BA
 _CONTROL = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 _LINE_WIDTH = 100  # where nobody watches (a file, cron), tables are as wide as they promise to fit
 
-_settings = {"plain": False, "quiet": False}
+_settings = {"plain": False, "quiet": False, "verbose": False}
 
 
-def prepare(*, no_color: bool, quiet: bool) -> None:
-    _settings["plain"] = no_color
-    _settings["quiet"] = quiet
+def prepare(*, no_color: bool, quiet: bool, verbose: bool) -> None:
+    _settings.update(plain=no_color, quiet=quiet, verbose=verbose)
+
+
+class _Console(Console):
+    def on_broken_pipe(self) -> None:
+        """Let the door tell a reader that has gone (rich exits with 1); a run outlives that of its progress."""
+        if self.file is not sys.stderr:
+            raise  # noqa: PLE0704  # called where BrokenPipeError was caught
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())
 
 
 def _console(*, stderr: bool = False) -> Console:
     stream = sys.stderr if stderr else sys.stdout
     watched = stream is not None and stream.isatty()
     dumb = os.environ.get("TERM") == "dumb"
-    return Console(
+    return _Console(
         file=stream,
         no_color=_settings["plain"] or None,
         color_system=None if _settings["plain"] or dumb or not watched else "auto",
@@ -162,8 +170,19 @@ def _word(finding: Finding) -> str:
 
 
 def progress(event: Progress) -> None:
-    if not _settings["quiet"]:
-        _on_stderr(f"{event.target}: {event.done}/{event.total} {event.step}", Tone.FAINT)
+    """Tell how far a run is: on one line that a terminal overwrites; each step for a log only when asked."""
+    if _settings["quiet"]:
+        return
+    text = f"{event.target}: {event.done}/{event.total} {event.step}"
+    over = event.done == event.total
+    if _settings["verbose"]:
+        if not over:
+            _on_stderr(text, Tone.FAINT)
+    elif sys.stderr is not None and sys.stderr.isatty() and os.environ.get("TERM") != "dumb":
+        width = shutil.get_terminal_size().columns - 1
+        with contextlib.suppress(OSError, ValueError):
+            sys.stderr.write("\r\x1b[2K" + ("" if over else visible(text).replace("\n", " ")[:width]))
+            sys.stderr.flush()
 
 
 def plan_screen(plan: Plan[Any]) -> Screen:
