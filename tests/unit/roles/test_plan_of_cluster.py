@@ -200,6 +200,17 @@ def test_what_is_added_comes_before_what_is_taken_away() -> None:
     assert planned(facts, wish) == [AddMember("b", "svc"), RemoveMember("a", "svc")]
 
 
+def test_a_membership_ends_for_each_of_its_grantors_where_they_count() -> None:
+    """Since 16 a REVOKE takes back only what the named grantor gave."""
+    edge = Membership("a", "svc", by=("boss", "postgres"))
+    facts = ClusterFacts("postgres", 160000, (RoleFacts("a"), RoleFacts("svc")), (edge,))
+    [step] = plan_cluster(facts, ClusterWish("main", (RoleWish("svc"),))).steps
+    assert [s.shown() for s in step.statements] == [
+        "REVOKE a FROM svc GRANTED BY boss",
+        "REVOKE a FROM svc GRANTED BY postgres",
+    ]
+
+
 def test_a_membership_is_turned_round_without_a_circle() -> None:
     facts = ClusterFacts("postgres", 150000, (RoleFacts("a"), RoleFacts("b")), (Membership("a", "b"),))
     wish = ClusterWish("main", (RoleWish("a", member_of=("b",)), RoleWish("b")))

@@ -43,6 +43,7 @@ class AddMember:
 class RemoveMember:
     role: str
     member: str
+    by: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

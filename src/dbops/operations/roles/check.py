@@ -119,6 +119,19 @@ def unverified(facts: ClusterFacts, wish: ClusterWish) -> list[Finding]:
     ]
 
 
+def lacking_power(facts: ClusterFacts, wish: ClusterWish, *, steps: int) -> Iterator[Finding]:
+    """Say before the first step that some may be refused."""
+    own = facts.role(facts.connected_as)
+    if steps and own is not None and not own.attributes.superuser:
+        yield Finding(
+            Severity.INFO,
+            "DBR104",
+            wish.cluster,
+            f"dbops is connected as {told(own.name)}, which is not superuser: the server may refuse some steps",
+            "what was done stays done; the refused step names the right it needs",
+        )
+
+
 def not_droppable(facts: ClusterFacts, wish: ClusterWish) -> Iterator[Finding]:
     gone = {role.name for role in wish.roles if role.absent}
     for holding in sorted(facts.holdings):

@@ -45,6 +45,8 @@ class Membership:
 
     role: str
     member: str
+    # since 16 each grantor's word counts by itself, and a REVOKE takes back only the one it names
+    by: tuple[str, ...] = field(default=(), compare=False)
 
 
 class PasswordKind(StrEnum):

@@ -112,7 +112,8 @@ def _kind(stored: str | None) -> PasswordKind:
 
 
 def _memberships(connection: Connection) -> tuple[Membership, ...]:
-    return tuple(sorted(Membership(*row) for row in _rows(connection, queries.MEMBERSHIPS)))
+    rows = _rows(connection, queries.MEMBERSHIPS)
+    return tuple(sorted(Membership(role, member, tuple(by)) for role, member, by in rows))
 
 
 def _sessions(connection: Connection, database: str | None) -> tuple[Session, ...]:

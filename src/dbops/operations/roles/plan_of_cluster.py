@@ -193,9 +193,9 @@ def _remove(facts: ClusterFacts, edge: Membership) -> ClusterStep:
     return Step(
         f"remove {told(edge.member)} from {told(edge.role)}",
         f"end the membership of {told(edge.member)} in {told(edge.role)}",
-        RemoveMember(edge.role, edge.member),
+        RemoveMember(edge.role, edge.member, edge.by),
         Risk.BLOCKS,
-        (sql.remove_member(edge.role, edge.member),),
+        sql.remove_member(edge.role, edge.member, edge.by),
         (_connections(facts, edge.member), "takes no lock that a query would feel; the rights end at once"),
     )
 

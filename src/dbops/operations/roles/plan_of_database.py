@@ -99,8 +99,9 @@ def _grant(action: Grant) -> Statement:
 
 
 def _id(action: Grant | Revoke) -> str:
-    where = told(action.schema) if action.schema else told(action.names[0])
-    return f"{','.join(action.privileges)} on {action.kind.lower()} {where}"
+    # by schema, not by object: the same step keeps its id when one more table has come
+    where = f"{action.kind.lower()}s of {told(action.schema)}" if action.schema else f"{action.kind.lower()}s"
+    return f"{', '.join(action.privileges)} on {where}"
 
 
 def _owners(changes: list[_Change], facts: DatabaseFacts) -> Iterator[DatabaseStep]:

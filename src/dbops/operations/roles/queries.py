@@ -16,8 +16,12 @@ MAY_READ_VERIFIERS: LiteralString = "SELECT has_table_privilege('pg_catalog.pg_a
 VERIFIERS: LiteralString = "SELECT rolname, rolpassword FROM pg_authid"
 
 MEMBERSHIPS: LiteralString = """
-    SELECT DISTINCT above.rolname, below.rolname
-      FROM pg_auth_members m JOIN pg_roles above ON above.oid = m.roleid JOIN pg_roles below ON below.oid = m.member"""
+    SELECT above.rolname, below.rolname,
+           coalesce(array_agg(g.rolname ORDER BY g.rolname)
+                    FILTER (WHERE current_setting('server_version_num')::int >= 160000 AND g.oid IS NOT NULL), '{}')
+      FROM pg_auth_members m JOIN pg_roles above ON above.oid = m.roleid JOIN pg_roles below ON below.oid = m.member
+      LEFT JOIN pg_roles g ON g.oid = m.grantor
+     GROUP BY 1, 2"""
 
 SESSIONS: LiteralString = """
     SELECT usename, coalesce(datname, ''), coalesce(application_name, ''), coalesce(host(client_addr), ''), count(*)

@@ -41,10 +41,15 @@ def ready_cluster(config: Config, name: str, run: Run, now: datetime) -> Generat
     place = config.cluster[name]
     with _at_work(place, run, name, None) as (connection, guard):
         facts = observe_cluster(connection, wish)
-        findings = (*check.unverified(facts, wish), *check.not_droppable(facts, wish))
+        plan = plan_cluster(facts, wish)
+        findings = (
+            *check.lacking_power(facts, wish, steps=len(plan.steps)),
+            *check.unverified(facts, wish),
+            *check.not_droppable(facts, wish),
+        )
         database = partial(_database, place, run, name)
         doing = Doing(connection, run, name, database)
-        yield Ready(plan_cluster(facts, wish), partial(apply, doing), guard, findings)
+        yield Ready(plan, partial(apply, doing), guard, findings)
 
 
 @contextmanager

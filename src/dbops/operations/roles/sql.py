@@ -41,8 +41,10 @@ def add_member(role: str, member: str) -> Statement:
     return Statement("GRANT {} TO {}", ((role,), (member,)))
 
 
-def remove_member(role: str, member: str) -> Statement:
-    return Statement("REVOKE {} FROM {}", ((role,), (member,)))
+def remove_member(role: str, member: str, by: tuple[str, ...]) -> tuple[Statement, ...]:
+    if not by:
+        return (Statement("REVOKE {} FROM {}", ((role,), (member,))),)
+    return tuple(Statement("REVOKE {} FROM {} GRANTED BY {}", ((role,), (member,), (grantor,))) for grantor in by)
 
 
 def release(role: str) -> Statement:

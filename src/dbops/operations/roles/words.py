@@ -52,13 +52,13 @@ def connections(role: str | None, sessions: Iterable[Session], memberships: Iter
     lines = sorted(
         (s for s in sessions if s.role in concerned), key=lambda s: (-s.count, s.role, s.application, s.client)
     )
-    whose = "anybody" if role is None else told(role)
     if not lines:
-        return f"no connection has the rights of {whose} just now"
+        return "nobody is connected just now" + ("" if role is None else f" with the rights of {told(role)}")
     count = sum(line.count for line in lines)
     shown = [_connection(line) for line in lines[:_SHOWN]]
     more = [f"{len(lines) - _SHOWN} more kinds"] if len(lines) > _SHOWN else []
-    return f"{count} connection{'s' * (count > 1)} with the rights of {whose}: {', '.join(shown + more)}"
+    whose = "" if role is None else f" with the rights of {told(role)}"
+    return f"{count} connection{'s' * (count > 1)}{whose}: {', '.join(shown + more)}"
 
 
 def _connection(session: Session) -> str:
