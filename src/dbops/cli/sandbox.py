@@ -94,7 +94,7 @@ def status(asked: Asked, folder: Dir = DEFAULT) -> Result:
     if not facts.exists:
         raise Refused(f"there is no sandbox in {facts.home}", hint=f"dbops sandbox up{_as_typed(folder)}")
     tones = {State.RUNNING: Tone.GOOD, State.KILLED: Tone.BAD}
-    there = tuple(sorted(facts.databases or ()))
+    there = tuple(sorted(DATABASES[target] for target in facts.databases or ()))
     counted = "" if facts.databases is None else f"{len(there)} of {len(DATABASES)} databases"
     rows = (
         (Cell("main"), Cell(facts.cluster.value, tones.get(facts.cluster, Tone.WARN)), Cell(counted)),
