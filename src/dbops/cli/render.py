@@ -144,10 +144,11 @@ def err_text(text: str) -> None:
     _on_stderr(text, Tone.PLAIN)
 
 
-def _on_stderr(text: str, tone: Tone) -> None:
+def _on_stderr(text: str, tone: Tone, *, wrap: bool = False) -> None:
+    """Print on stderr; `wrap` at words where a person watches, never in a log that is searched line by line."""
     with contextlib.suppress(OSError, ValueError):  # nobody listens any more: the exit code still tells
         console = _console(stderr=True)
-        console.print(_text(text, tone), soft_wrap=True)
+        console.print(_text(text, tone), soft_wrap=not (wrap and console.is_terminal))
 
 
 def findings(found: Sequence[Finding], next_actions: Sequence[str]) -> None:
@@ -156,9 +157,9 @@ def findings(found: Sequence[Finding], next_actions: Sequence[str]) -> None:
         if finding.severity is Severity.INFO and _settings["quiet"]:
             continue
         where = "" if finding.target == "-" else f"{finding.target}: "
-        _on_stderr(f"{_word(finding)} {where}{finding.message}", _SEVERITIES[finding.severity])
+        _on_stderr(f"{_word(finding)} {where}{finding.message}", _SEVERITIES[finding.severity], wrap=True)
         if finding.hint and not _settings["quiet"]:
-            _on_stderr(f"  -> {finding.hint}", Tone.FAINT)
+            _on_stderr(f"  -> {finding.hint}", Tone.FAINT, wrap=True)
     if next_actions and not _settings["quiet"]:
         _on_stderr("next:", Tone.FAINT)
         for line in next_actions:
