@@ -21,7 +21,7 @@ from dbops.engine.plan import Risk, Step
 from dbops.errors import LockBusy, Refused
 from dbops.operations.roles import apply as roles_apply
 from dbops.operations.roles import ready, scram
-from dbops.operations.roles.actions import InstallLedger
+from dbops.operations.roles.actions import InstallLedger, ReleaseRole
 
 SCHEMA = """
     CREATE TABLE orders (id bigserial PRIMARY KEY, buyer text);
@@ -371,3 +371,21 @@ def test_a_role_that_somebody_else_made_meanwhile_ends_as_declared(shop: Platfor
             cluster.apply(step)
     with ready.ready_cluster(config, "main", shop.run, clock.now()) as cluster:
         assert cluster.plan.steps == ()
+
+
+def test_nothing_is_dropped_with_a_role_that_became_an_owner_since_the_plan(shop: Platform) -> None:
+    shop.apply(shop.whole())
+    without = shop.config({"owner": {"bypassrls": True}, "read": {"absent": True}})
+    with ready.ready_cluster(without, "main", shop.run, clock.now()) as cluster:
+        [release] = [step for step in cluster.plan.steps if isinstance(step.action, ReleaseRole)]
+        shop.sql(f"ALTER TABLE orders OWNER TO {shop.role('read')}")
+        with pytest.raises(Refused, match="owns objects"):
+            cluster.apply(release)
+    assert shop.sql("SELECT to_regclass('public.orders') IS NOT NULL") == [(True,)]
+
+
+def test_members_of_extensions_are_left_to_their_extension(shop: Platform) -> None:
+    shop.sql("CREATE EXTENSION pg_stat_statements; CREATE EXTENSION hstore")
+    named = [statement.shown() for step in shop.apply(shop.whole()) for statement in step.statements]
+    assert not [text for text in named if "hstore" in text or "pg_stat_statements" in text]
+    assert shop.apply(shop.whole()) == []

@@ -59,7 +59,7 @@ def acls(draw: st.DrawFn, kind: Kind, owner: str) -> tuple[Entry, ...]:
                 Entry,
                 grantee=st.one_of(st.none(), roles),
                 privilege=st.sampled_from(PRIVILEGES[kind.granted_as]),
-                by=st.sampled_from([None, None, "stranger"]),
+                by=st.sampled_from([None, None, "stranger", "owner"]),
                 grantable=st.booleans(),
             ),
             max_size=4,
@@ -277,6 +277,14 @@ def wish(*rules: Rule, **more: Any) -> DatabaseWish:
     return DatabaseWish(
         "db", "main", more.pop("owner", "owner"), managed=frozenset({"app", "read"}), rules=rules, **more
     )
+
+
+def test_what_somebody_else_passed_on_is_replaced_by_the_owner_s_own_grant() -> None:
+    facts = DatabaseFacts("db", things=(PUBLIC, table("owner", Entry("app", "SELECT", by="read"))))
+    assert planned(facts, wish(replace(WRITER, tables=frozenset({"SELECT"})))) == [
+        Grant("app", Kind.TABLE, "public", ("t",), ("SELECT",)),
+        Revoke("app", Kind.TABLE, "public", ("t",), ("SELECT",), by="read"),
+    ]
 
 
 def test_the_ledger_is_installed_first_and_only_beside_other_steps() -> None:
