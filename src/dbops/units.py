@@ -24,13 +24,14 @@ _SECONDS = {
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*([a-z]+)\s*")
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([kmgt]?)(i?b)?", re.IGNORECASE)
 _POWERS = ("", "k", "m", "g", "t")
+_DIGITS = 30
 
 
 def parse_duration(text: str) -> timedelta:
     """Read `5m`, `1h 30m`, `90 seconds`, `7 years` (a year is 365.25 days)."""
     seconds, position, wanted = 0.0, 0, text.strip().lower()
     while match := _DURATION.match(wanted, position):
-        unit = match[2] if match[2] in _SECONDS else match[2].removesuffix("s")
+        unit = match[2] if len(match[2]) <= 2 else match[2].removesuffix("s")  # hours, but not hs
         if unit not in _SECONDS:
             break
         seconds += float(match[1]) * _SECONDS[unit]
@@ -43,12 +44,26 @@ def parse_duration(text: str) -> timedelta:
         raise ValueError(f"{text!r} is longer than a duration can be") from None
 
 
+def exact_duration(span: timedelta) -> str:
+    """Write a duration so that `parse_duration` reads the same one."""
+    thousandths, left = divmod(span, timedelta(milliseconds=1))
+    if left:
+        return f"{span.total_seconds():.6f}s"
+    parts: list[str] = []
+    for unit, length in (("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1000), ("ms", 1)):
+        count, thousandths = divmod(thousandths, length)
+        if count:
+            parts.append(f"{count}{unit}")
+    return " ".join(parts) or "0s"
+
+
 def parse_size(text: str) -> int:
     """Read `64MB`, `4 GiB`, `512`: as PostgreSQL does, a kB is 1024 bytes."""
     match = _SIZE.fullmatch(text.strip())
-    if match is None:
+    if match is None or len(match[1]) > _DIGITS:
         raise ValueError(f"{text!r} is not a size such as 512kB, 64MB or 4GB")
-    return int(float(match[1]) * 1024 ** _POWERS.index(match[2].lower()))
+    whole, _, part = match[1].partition(".")
+    return int(whole + part) * 1024 ** _POWERS.index(match[2].lower()) // 10 ** len(part)
 
 
 def duration(span: timedelta) -> str:
@@ -56,10 +71,11 @@ def duration(span: timedelta) -> str:
     seconds = span.total_seconds()
     if seconds < 0:
         return f"-{duration(-span)}"
-    if seconds < 1:
+    if seconds < 0.9995:  # what would round to 1000 ms is a second
         return f"{seconds * 1000:.0f} ms"
-    if seconds < 60:
+    if seconds < 59.95:
         return f"{seconds:.1f} s"
+    seconds = max(60.0, seconds)
     minutes, hours, days = int(seconds // 60), int(seconds // 3600), int(seconds // _DAY)
     if hours == 0:
         return f"{minutes}m {int(seconds % 60)}s"
@@ -71,7 +87,7 @@ def duration(span: timedelta) -> str:
 def size(count: int) -> str:
     """Write a size for a person: `812 B`, `22.3 MB`."""
     amount, power = float(count), 0
-    while amount >= 1024 and power < len(_POWERS) - 1:
+    while abs(amount) >= (1024 if power == 0 else 1023.95) and power < len(_POWERS) - 1:
         amount, power = amount / 1024, power + 1
     return f"{count} B" if power == 0 else f"{amount:.1f} {'BkMGT'[power]}B"
 
