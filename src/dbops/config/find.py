@@ -17,9 +17,12 @@ def find(path: Path | None) -> tuple[Path, bool]:
         return path, True
     if named := os.environ.get(VARIABLE):
         return Path(named), True
-    here = Path.cwd()
+    try:
+        here = Path.cwd()
+    except OSError as error:
+        raise ConfigInvalid(f"the working directory is gone: {error.strerror}", hint="cd to one that exists") from None
     for folder in (here, *here.parents):
-        if (folder / NAME).is_file():
+        if os.path.isfile(folder / NAME):  # noqa: PTH113  # Path.is_file raises where a folder is closed to us
             return folder / NAME, False
     raise ConfigInvalid(
         f"no {NAME} in {here} or above it",
@@ -29,12 +32,12 @@ def find(path: Path | None) -> tuple[Path, bool]:
 
 def read(path: Path) -> dict[str, Any]:
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        return tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except OSError as error:
         raise ConfigInvalid(f"{path} cannot be read: {error.strerror}", hint="name another with --config") from error
     except UnicodeDecodeError as error:
         raise ConfigInvalid(f"{path} is not UTF-8 text (byte {error.start})") from error
-    except tomllib.TOMLDecodeError as error:
+    except (ValueError, RecursionError) as error:  # tomllib lets both through for absurd numbers and nesting
         raise ConfigInvalid(f"{path} is not valid TOML: {error}") from error
 
 

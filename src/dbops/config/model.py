@@ -15,13 +15,13 @@ from pydantic import (
     WithJsonSchema,
 )
 
-from dbops.units import duration, parse_duration
+from dbops.units import exact_duration, parse_duration
 
 TARGET_NAME = r"^[a-z][a-z0-9_-]{0,47}$"  # it names files, locks and metrics
 
-_VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
-_PASSWORD_WORD = re.compile(r"(?i)\b(password|sslpassword)\s*=\s*('(?:[^'\\]|\\.)*'|\S+)")
-_PASSWORD_IN_URL = re.compile(r"(?i)^[a-z+]+://[^/@]*?:([^/@]*)@")
+VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
+_PASSWORD_WORD = re.compile(r"(?i)\b(?:password|sslpassword)\s*=\s*('(?:[^'\\]|\\.)*'|[^\s&]+)")
+_PASSWORD_IN_URL = re.compile(r"(?i)^[a-z+]+://[^/@:]*:([^/]*)@")
 
 
 class Model(BaseModel):
@@ -30,13 +30,16 @@ class Model(BaseModel):
 
 def variables(text: str) -> list[str]:
     """Name the environment variables that `text` refers to as `${NAME}`."""
-    return _VARIABLE.findall(text)
+    return VARIABLE.findall(text)
 
 
-def _no_literal_password(value: str) -> str:
-    found = [match[2].strip("'") for match in _PASSWORD_WORD.finditer(value)]
-    found += [match[1] for match in _PASSWORD_IN_URL.finditer(value)]
-    if any(text and not _VARIABLE.fullmatch(text) for text in found):
+def passwords_in(text: str) -> list[str]:
+    """Find the passwords that a connection string or a URL holds, as they are written there."""
+    return [match[1].strip("'") for pattern in (_PASSWORD_WORD, _PASSWORD_IN_URL) for match in pattern.finditer(text)]
+
+
+def _no_literal_password(value: Any) -> Any:
+    if isinstance(value, str) and any(VARIABLE.sub("", text) for text in passwords_in(value)):
         raise ValueError(
             'holds a literal password; write password = { file = "..." } beside it, or "${ENV_NAME}" in its place'
         )
@@ -44,7 +47,7 @@ def _no_literal_password(value: str) -> str:
 
 
 def _only_a_reference(value: Any) -> Any:
-    if isinstance(value, str) and not _VARIABLE.fullmatch(value):
+    if isinstance(value, str) and not VARIABLE.fullmatch(value):
         raise ValueError('is a literal secret; write "${ENV_NAME}" or { file = "/path" }')
     return value
 
@@ -52,14 +55,14 @@ def _only_a_reference(value: Any) -> Any:
 class SecretFile(Model):
     """A secret in a file that only its owner can read."""
 
-    file: Path
+    file: Annotated[Path, Field(strict=False)]  # strict pydantic takes no text for a path behind a validator
     generate: bool = Field(default=False, description="write a random secret there, mode 0600, when it is missing")
 
 
 Span = Annotated[
     timedelta,
     BeforeValidator(lambda value: parse_duration(value) if isinstance(value, str) else value),
-    PlainSerializer(duration, when_used="json"),
+    PlainSerializer(exact_duration, when_used="json"),
     WithJsonSchema({"type": "string", "examples": ["30s", "5m", "6h", "30 days", "7 years"]}),
 ]
 Dsn = Annotated[str, BeforeValidator(_no_literal_password)]

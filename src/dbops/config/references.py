@@ -1,5 +1,6 @@
 """Every secret that a configuration refers to, tried one by one."""
 
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -24,7 +25,7 @@ def tried(config: Config) -> Iterator[Tried]:
     """Resolve every reference of every target."""
     for target, key, reference in _all(config):
         told = f"file {reference.file}" if isinstance(reference, SecretFile) else reference
-        if isinstance(reference, SecretFile) and reference.generate and not reference.file.exists():
+        if isinstance(reference, SecretFile) and reference.generate and not os.path.lexists(reference.file):
             yield Tried(target, key, told, "will be generated")
             continue
         try:
