@@ -5,6 +5,7 @@ a removed or rewritten journal is missed. A file without a closing record is unf
 what kill -9 or a full disk leaves, and is told.
 """
 
+import contextlib
 import fcntl
 import hashlib
 import json
@@ -16,13 +17,16 @@ from pathlib import Path
 from typing import Any
 
 from dbops import units
-from dbops.engine import clock
-from dbops.errors import DbopsError, Refused
-from dbops.redact import redact
+from dbops.engine import clock, stop
+from dbops.errors import DbopsError, ExitCode, LockBusy, Refused
+from dbops.redact import redacted
 
 _SUFFIX = ".jsonl"
 _OPENING = ".opening-"
 _LAST = ".last"
+_UNREADABLE = "unreadable"
+_PATIENCE_S = 30.0  # to become the last of the chain takes others milliseconds
+_POLL_S = 0.01
 
 
 def folder(state_dir: Path) -> Path:
@@ -54,12 +58,18 @@ def opened(state_dir: Path, run_id: str, target: str, **facts: Any) -> Generator
         try:
             yield journal
         except BaseException as error:
-            code = int(error.exit_code) if isinstance(error, DbopsError) else 1
-            journal.write("end", outcome="failed", exit_code=code, error=redact(f"{type(error).__name__}: {error}"))
+            with contextlib.suppress(DbopsError):  # a full disk must not hide what happened before it
+                journal.write("end", outcome="failed", exit_code=_code(error), error=f"{type(error).__name__}: {error}")
             raise
         journal.write("end", outcome="done", exit_code=0)
     finally:
         journal.close()
+
+
+def _code(error: BaseException) -> int:
+    if isinstance(error, DbopsError):
+        return int(error.exit_code)
+    return int(ExitCode.INTERRUPTED if isinstance(error, KeyboardInterrupt) else ExitCode.FAILED)
 
 
 def _open(room: Path, name: str, facts: dict[str, Any]) -> Journal:
@@ -67,15 +77,19 @@ def _open(room: Path, name: str, facts: dict[str, Any]) -> Journal:
     try:
         room.mkdir(parents=True, exist_ok=True, mode=0o750)
         with (room / ".lock").open("w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
+            _lock(lock.fileno(), room)
             previous, previous_hash = _last(room)
             line = _line(previous_hash, "begin", {**facts, "previous": previous})
             opening = room / f"{_OPENING}{name}{_SUFFIX}"
             descriptor = os.open(opening, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND | os.O_CLOEXEC, 0o640)
-            _write_all(descriptor, line, opening)
-            _replace(room / _LAST, f"{name} {_sha(line)}\n")
-            opening.rename(room / f"{name}{_SUFFIX}")
-            _sync_folder(room)
+            try:
+                _write_all(descriptor, line, opening)
+                _replace(room / _LAST, f"{name} {_sha(line)}\n")
+                opening.rename(room / f"{name}{_SUFFIX}")
+                _sync_folder(room)
+            except BaseException:
+                os.close(descriptor)
+                raise
     except OSError as error:
         raise Refused(
             f"the journal cannot be written in {room}: {error.strerror or error}",
@@ -84,14 +98,30 @@ def _open(room: Path, name: str, facts: dict[str, Any]) -> Journal:
     return Journal(room / f"{name}{_SUFFIX}", descriptor, _sha(line))
 
 
+def _lock(descriptor: int, room: Path) -> None:
+    deadline = clock.monotonic() + _PATIENCE_S
+    while True:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if clock.monotonic() > deadline:
+                raise LockBusy(
+                    f"another dbops has been opening its journal in {room} for {_PATIENCE_S:g} s",
+                    hint=f"it hangs: fuser -v {room / '.lock'} tells which",
+                ) from None
+            stop.pause(_POLL_S)
+        else:
+            return
+
+
 def _last(room: Path) -> tuple[str | None, str]:
     """Return who was opened last; finish or undo what a killed run had begun."""
     try:
         name, line_hash = (room / _LAST).read_text(encoding="utf-8").split()
-    except FileNotFoundError:
-        name, line_hash = None, ""
+    except FileNotFoundError:  # the first journal, or an incomplete copy of the state directory
+        name, line_hash = _newest(room)
     except ValueError:  # cannot happen by a kill (it is replaced as a whole), only by an edit
-        name, line_hash = None, "unreadable"
+        name, line_hash = None, _UNREADABLE
     for opening in room.glob(f"{_OPENING}*{_SUFFIX}"):
         final = opening.name.removeprefix(_OPENING)
         if final == f"{name}{_SUFFIX}":
@@ -101,9 +131,17 @@ def _last(room: Path) -> tuple[str | None, str]:
     return name, line_hash
 
 
+def _newest(room: Path) -> tuple[str | None, str]:
+    names = sorted(path.name for path in room.glob(f"[!.]*{_SUFFIX}"))
+    if not names:
+        return None, ""
+    with (room / names[-1]).open("rb") as file:
+        return names[-1].removesuffix(_SUFFIX), _sha(file.readline())
+
+
 def _line(previous_hash: str, event: str, facts: dict[str, Any]) -> bytes:
-    record = {"at": units.instant(clock.now()), "event": event, **facts, "after": previous_hash}
-    return (redact(json.dumps(record, ensure_ascii=False, default=str)) + "\n").encode()
+    record = {"at": units.instant(clock.now()), "event": event, **redacted(facts), "after": previous_hash}
+    return (json.dumps(record, ensure_ascii=False) + "\n").encode("utf-8", "backslashreplace")
 
 
 def _sha(line: bytes) -> str:
@@ -112,11 +150,14 @@ def _sha(line: bytes) -> str:
 
 def _write_all(descriptor: int, data: bytes, path: Path) -> None:
     view = memoryview(data)
+    before = os.fstat(descriptor).st_size
     try:
         while view:
             view = view[os.write(descriptor, view) :]
         os.fsync(descriptor)
     except OSError as error:
+        with contextlib.suppress(OSError):
+            os.ftruncate(descriptor, before)  # half a line, with another behind it, would look like an alteration
         raise DbopsError(
             f"the journal {path} cannot be written: {error.strerror or error}",
             hint="make room on the disk of the state directory, then run the same command again",
@@ -190,8 +231,8 @@ def read(state_dir: Path, name: str) -> Read:
         try:
             facts = json.loads(line)
             after = facts.pop("after")
-            record = Record(facts.pop("at"), facts.pop("event"), facts)
-        except (ValueError, KeyError, AttributeError):
+            record = Record(str(facts.pop("at")), str(facts.pop("event")), facts)
+        except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
             broken = broken or number
             break
         if before is not None and after != before:
@@ -206,7 +247,7 @@ def read(state_dir: Path, name: str) -> Read:
 def missing_link(state_dir: Path, journal: Read) -> str | None:
     """Say what is wrong between this journal and the one before it, if anything is."""
     if journal.previous is None:
-        return None
+        return "who was before it could not be read" if journal.previous_hash == _UNREADABLE else None
     path = folder(state_dir) / f"{journal.previous}{_SUFFIX}"
     if not path.exists():
         return f"the journal before it, {journal.previous}, is gone"

@@ -4,6 +4,7 @@ A lock is tried through a callable, so that this room needs no store: the file l
 the stores bring their own.
 """
 
+import contextlib
 import fcntl
 import json
 import os
@@ -66,8 +67,9 @@ def file_lock(path: Path, run: Run, *, what: str, target: str) -> Generator[None
             target=target,
             wait=run.lock_wait,
         )
-        os.ftruncate(descriptor, 0)
-        os.pwrite(descriptor, json.dumps(run.holder).encode(), 0)
+        with contextlib.suppress(OSError):  # a full disk: the lock holds all the same, it only tells no name
+            os.ftruncate(descriptor, 0)
+            os.pwrite(descriptor, json.dumps(run.holder).encode(), 0)
         yield
     finally:
         os.close(descriptor)
