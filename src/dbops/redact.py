@@ -15,10 +15,11 @@ _SHORTEST = 4  # a shorter secret would blank half of every message; the pattern
 
 _WORDS = r"(?:password|passwd|pwd|passphrase|accountkey|secret|token|api[-_]?key)"
 _VALUE = r"""(?!["']?[{$*])('(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*"|[^\s'",;)}]+)"""
+# Each begins at a fixed place, or is bounded: a line of a million letters must not take a minute.
 _PATTERNS = (
-    re.compile(rf"(?i)(\w*{_WORDS}\s*=\s*){_VALUE}"),
+    re.compile(rf"(?i)({_WORDS}\s*=\s*){_VALUE}"),
     # behind a dot it is a key of the configuration that a message speaks of; and JSON's null hides nothing
-    re.compile(rf"(?i)((?<![.\w])\w*{_WORDS}[\"']?\s*:\s*)(?!null\b|true\b|false\b|\[){_VALUE}"),
+    re.compile(rf"(?i)((?<![.\w])\w{{0,40}}{_WORDS}[\"']?\s*:\s*)(?!null\b|true\b|false\b|\[){_VALUE}"),
     re.compile(r"(?i)(\bpassword\s+)('(?:[^']|'')*')"),
     re.compile(r"([a-z][a-z0-9+.-]{0,31}://[^/\s:@]*:)(?!\$\{)([^\s/]+)(?=@)", re.IGNORECASE),
     re.compile(r"()(SCRAM-SHA-256\$[0-9]+:[A-Za-z0-9+/=]+\$[A-Za-z0-9+/=]+:[A-Za-z0-9+/=]+)"),
