@@ -6,7 +6,7 @@ Each target has one deadline; who does not answer in time is a row, never a cras
 import queue
 import re
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -19,6 +19,7 @@ from dbops.engine.run import Run
 from dbops.errors import DbopsError, ExitCode, Unreachable, worst
 from dbops.stores import pgbackrest, postgres, redis
 
+_MOMENT_S = 0.05
 _AT_ONCE = 32  # a hundred databases of one cluster must fit under its max_connections
 
 
@@ -44,14 +45,14 @@ Look = Callable[[], Status]
 def observe(config: Config, run: Run, *, deadline: timedelta, now: datetime) -> tuple[Status, ...]:
     """Look at all targets concurrently, in the order of the configuration."""
     looks = list(_looks(config, run, deadline, now))
-    results: queue.Queue[tuple[int, Status]] = queue.Queue()
+    results: queue.Queue[tuple[int, Status | Exception]] = queue.Queue()
     places = threading.Semaphore(_AT_ONCE)
     began: dict[int, float] = {}
 
     def look(number: int) -> None:
-        with places:
-            began[number] = clock.monotonic()
-            results.put((number, _guarded(*looks[number])))
+        places.acquire()
+        began[number] = clock.monotonic()
+        results.put((number, _guarded(*looks[number])))
 
     for number in range(len(looks)):
         # daemons: one that hangs in a dead network must not keep the program from ending
@@ -59,16 +60,32 @@ def observe(config: Config, run: Run, *, deadline: timedelta, now: datetime) -> 
     answered: dict[int, Status] = {}
     while len(answered) < len(looks):
         stop.check()
-        try:
-            number, status = results.get(timeout=0.05)
-            answered.setdefault(number, status)
-        except queue.Empty:
-            late = [n for n, at in began.items() if clock.monotonic() - at > deadline.total_seconds()]
-            for number in late:
-                name, store, _ = looks[number]
-                error = Unreachable(f"no answer within {units.duration(deadline)}", target=name)
-                answered.setdefault(number, _failed(name, store, error))
+        for number, status in _arrived(results, looks, began, deadline):
+            if number not in answered:
+                answered[number] = status
+                places.release()  # whether it answered or was given up: the next one gets its turn
     return tuple(answered[number] for number in range(len(looks)))
+
+
+def _arrived(
+    results: "queue.Queue[tuple[int, Status | Exception]]",
+    looks: Sequence[tuple[str, str, Look]],
+    began: Mapping[int, float],
+    deadline: timedelta,
+) -> Iterator[tuple[int, Status]]:
+    """Wait a moment for an answer; where none comes, give up who is past the deadline."""
+    try:
+        number, told = results.get(timeout=_MOMENT_S)
+    except queue.Empty:
+        latest = clock.monotonic() - deadline.total_seconds()
+        for number, at in list(began.items()):
+            if at < latest:
+                name, store, _ = looks[number]
+                yield number, _failed(name, store, Unreachable(f"no answer within {units.duration(deadline)}"))
+        return
+    if isinstance(told, Exception):
+        raise told  # a bug, not the state of a target
+    yield number, told
 
 
 def exit_code(statuses: tuple[Status, ...]) -> ExitCode:
@@ -84,11 +101,13 @@ def _looks(config: Config, run: Run, deadline: timedelta, now: datetime) -> Iter
         yield name, "redis", lambda n=name, s=server: _redis(n, s, deadline)
 
 
-def _guarded(name: str, store: str, look: Look) -> Status:
+def _guarded(name: str, store: str, look: Look) -> Status | Exception:
     try:
         return look()
     except DbopsError as error:
         return _failed(name, store, error)
+    except Exception as error:  # noqa: BLE001  # raised again by who waits for the answer
+        return error
 
 
 def _failed(name: str, store: str, error: DbopsError) -> Status:

@@ -131,7 +131,7 @@ def _from_file(path: Path, target: str) -> str:
 def generate(path: Path) -> str:
     """Write a new random secret into a file that must not exist, whole or not at all; return it."""
     value = register(secrets.token_urlsafe(24))
-    fresh = path.with_name(f".{path.name}.{os.getpid()}.new")
+    fresh = path.with_name(f".{path.name}.new")  # what a killed run left there is written over
     try:
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
@@ -141,6 +141,11 @@ def generate(path: Path) -> str:
         finally:
             os.close(descriptor)
         os.link(fresh, path)  # never over one that another run has just written
+        folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            os.fsync(folder)  # the role gets this password next: the file must not be lost then
+        finally:
+            os.close(folder)
     except OSError as error:
         raise DbopsError(f"the secret file {path} cannot be written: {error.strerror}") from error
     finally:
