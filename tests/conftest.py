@@ -19,7 +19,7 @@ from psycopg.conninfo import make_conninfo
 
 from dbops.engine.run import new as new_run
 from dbops.sandbox import layout, ready
-from dbops.servers import account, alive
+from dbops.servers import account, alive, sockets
 from dbops.servers import postgres as pg
 from dbops.servers import redis as rd
 
@@ -58,15 +58,29 @@ def base() -> Generator[Path]:
     """A folder that the servers' account can enter; pytest's own tmp_path is closed on every level."""
     place = Path(tempfile.mkdtemp(prefix="dbt-", dir="/tmp"))
     place.chmod(0o711)
+    monkeypatch = pytest.MonkeyPatch()
+
+    def temporary(_socket_name: str) -> Path:
+        return place
+
+    monkeypatch.setattr(sockets, "_temporary", temporary)  # private socket folders go there too
     yield place
-    left = [pid for pid in alive.family(os.getpid())[1:] if str(place) in " ".join(alive.argv_of(pid))]
-    left = [pid for pid in left if alive.is_alive(pid)]
-    told = [f"{pid}: {alive.argv_of(pid)}" for pid in left]
-    for pid in left:
-        alive.end(pid)
+    monkeypatch.undo()
+    _end_servers_of(place)
     shutil.rmtree(place)
-    if told:
-        raise AssertionError(f"tests left processes running: {told}")
+    if _left:
+        raise AssertionError(f"tests left servers running: {_left}")
+
+
+_left: list[str] = []
+
+
+def _end_servers_of(place: Path) -> None:
+    """End what a test left running, and remember it: a test that passes leaves nothing."""
+    servers = ("postgres", "redis-server")
+    for pid in alive.serving(lambda argv: Path(argv[0]).name in servers and str(place) in " ".join(argv)):
+        _left.append(" ".join(alive.argv_of(pid)))
+        alive.end(pid)
 
 
 @pytest.fixture
@@ -76,6 +90,7 @@ def folder(base: Path) -> Generator[Path]:
     place.mkdir(mode=0o711)
     place.chmod(0o711)
     yield place
+    _end_servers_of(place)
     shutil.rmtree(place, ignore_errors=True)
 
 
@@ -126,10 +141,11 @@ def home(base: Path) -> Path:
 
 
 @pytest.fixture
-def dbops(folder: Path, home: Path) -> Dbops:
+def dbops(base: Path, folder: Path, home: Path) -> Dbops:
     """Start the installed program: `dbops("status", "--output", "json", cwd=..., env={...})`."""
     program = Path(sys.executable).with_name("dbops")
     clean = {"PATH": os.environ.get("PATH", "/usr/bin:/bin"), "HOME": str(home), "LANG": "C.UTF-8", "TERM": "dumb"}
+    clean["TMPDIR"] = str(base)
     if account.VARIABLE in os.environ:
         clean[account.VARIABLE] = os.environ[account.VARIABLE]
 

@@ -26,7 +26,7 @@ from dbops.redact import redact
 LAST_LINES = 20
 GRACE_S = 5.0  # between SIGTERM and SIGKILL, and for pipes that a grandchild keeps open
 _KEPT_LINES = 2000
-_LONGEST = 64 * 1024  # a longer line is cut; `shown` is shorter, so that no half secret stands at the cut
+_LONGEST = 8 * 1024  # a longer line is cut; `shown` is shorter, so that no half secret stands at the cut
 _SHOWN = 4096
 _USUAL_FOLDERS = ("/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin")
 _PASSED_ON = (

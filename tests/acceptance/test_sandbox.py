@@ -249,6 +249,12 @@ def test_a_folder_that_holds_something_else_is_left_alone(dbops: Dbops, folder: 
     assert [entry.name for entry in place.iterdir()] == ["thesis.tex"]
 
 
+def test_a_name_that_is_too_long_is_refused(dbops: Dbops, folder: Path) -> None:
+    ended = dbops("sandbox", "up", "--dir", folder / ("x" * 300))
+    assert ended.returncode == ExitCode.REFUSED
+    assert "too long" in ended.stderr
+
+
 def test_a_file_and_a_line_break_are_refused(dbops: Dbops, folder: Path) -> None:
     (folder / "file").touch()
     assert dbops("sandbox", "up", "--dir", folder / "file").returncode == ExitCode.REFUSED

@@ -9,6 +9,7 @@ from psycopg import errors, sql
 from dbops.config.load import generate
 from dbops.engine.plan import Step
 from dbops.engine.run import Run
+from dbops.errors import DbopsError
 from dbops.operations.roles import scram
 from dbops.sandbox import plan, template
 from dbops.sandbox.facts import CACHE, CLUSTER, DATABASES, SUPERUSER
@@ -18,6 +19,18 @@ from dbops.stores import postgres as store
 
 
 def apply(layout: Layout, run: Run, step: Step[plan.Action]) -> None:
+    try:
+        _apply(layout, run, step)
+    except OSError as error:
+        where = f" ({error.filename})" if error.filename else ""
+        raise DbopsError(
+            f"cannot {step.summary}: {error.strerror or error}{where}",
+            hint="make room, or make it writable; then run the same command again: it goes on from here",
+            target=plan.TARGET,
+        ) from error
+
+
+def _apply(layout: Layout, run: Run, step: Step[plan.Action]) -> None:
     server, cache = layout.server, layout.cache
     match step.action:
         case plan.WriteSecrets(names):

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from dbops.config.load import resolve
 from dbops.config.model import Cluster, SecretFile
+from dbops.errors import Refused
 from dbops.sandbox.facts import CACHE, CLUSTER, SUPERUSER
 from dbops.servers import account, postgres, redis, stanza
 
@@ -74,4 +75,11 @@ class Layout:
 
 
 def at(folder: Path, *, durable: bool = True) -> Layout:
-    return Layout(folder.resolve(), durable)
+    """Lay out the sandbox in `folder`, which need not exist, but has to be a place that can be looked at."""
+    layout = Layout(folder.resolve(), durable)
+    try:
+        layout.marker.exists()
+    except OSError as error:  # a closed parent, a name that is too long
+        account.refuse_closed(layout.root)
+        raise Refused(f"{layout.root} cannot hold a sandbox: {error.strerror}") from error
+    return layout

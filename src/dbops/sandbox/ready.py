@@ -35,12 +35,19 @@ def up(folder: Path, run: Run, *, durable: bool = True) -> Generator[Ready[plan.
     if run.plan_only:
         yield _up(layout, run)
         return
-    layout.root.mkdir(parents=True, exist_ok=True)
+    _make(layout)
     with _locked(layout, run):
         layout.root.chmod(0o711 if os.geteuid() == 0 else 0o700)  # the servers' account passes through
         if not layout.marker.exists():
             account.write_file(layout.marker, json.dumps(_MARK) + "\n", 0o644, ours=True)
         yield _up(layout, run)
+
+
+def _make(layout: Layout) -> None:
+    try:
+        layout.root.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise Refused(f"{layout.root} cannot be made: {error.strerror}", hint="name another folder: --dir") from error
 
 
 def _up(layout: Layout, run: Run) -> Ready[plan.Action]:

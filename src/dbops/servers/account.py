@@ -83,8 +83,12 @@ def remove_folder(path: Path) -> None:
 
 def closed_parent(path: Path) -> Path | None:
     """Name the first folder on the way to `path` that the account cannot enter, if there is one."""
-    way = [folder for folder in reversed(path.absolute().parents) if folder.exists()]
-    return next((folder for folder in way if not _may_enter(folder)), None)
+    for folder in reversed(path.absolute().parents):  # from the root: below a closed one nothing can be looked at
+        if not folder.exists():
+            return None
+        if not _may_enter(folder):
+            return folder
+    return None
 
 
 def _may_enter(folder: Path) -> bool:
