@@ -80,6 +80,11 @@ def _try_flock(descriptor: int) -> bool:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         return False
+    except OSError as error:  # some network file systems
+        raise Refused(
+            f"the state directory is on a file system that does not lock: {error.strerror}",
+            hint="name another in [platform] state_dir",
+        ) from error
     return True
 
 

@@ -9,6 +9,7 @@ from enum import IntEnum
 from typing import Generic, TypeVar
 
 from dbops.engine.finding import Finding
+from dbops.engine.keywords import KEYWORDS
 
 Action = TypeVar("Action")
 
@@ -58,10 +59,13 @@ class Statement:
 
 
 def qualified(name: tuple[str, ...] | Verbatim) -> str:
-    """Quote a name where PostgreSQL needs it (or might: keywords are told by quoting nothing plain)."""
-    if isinstance(name, Verbatim):
-        return name.text
-    return ".".join(part if _PLAIN_NAME.fullmatch(part) else '"' + part.replace('"', '""') + '"' for part in name)
+    """Quote a name where PostgreSQL needs it, so that what is shown can be typed."""
+    return name.text if isinstance(name, Verbatim) else ".".join(_quoted(part) for part in name)
+
+
+def _quoted(part: str) -> str:
+    plain = _PLAIN_NAME.fullmatch(part) and part not in KEYWORDS
+    return part if plain else '"' + part.replace('"', '""') + '"'
 
 
 def literal(value: str) -> str:

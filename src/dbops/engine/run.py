@@ -4,7 +4,7 @@ import getpass
 import os
 import secrets
 import socket
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -139,33 +139,49 @@ class Ended(Generic[Item, Result]):
 
 def each(
     items: Sequence[Item], work: Callable[[Item], Result], *, jobs: int = 1, stop_on_failure: bool = True
-) -> Iterable[Ended[Item, Result]]:
+) -> list[Ended[Item, Result]]:
     """Do `work` for every item, `jobs` at a time, in order; begin no more after a failure or a signal.
 
     What `work` opens is opened when its turn comes, so a hundred databases need `jobs` connections.
     """
     if jobs <= 1:
         return list(_one_by_one(items, work, stop_on_failure=stop_on_failure))
+    pool = ThreadPoolExecutor(max_workers=jobs, thread_name_prefix="dbops")
+    try:
+        ended = _at_once(pool, items, work, jobs=jobs, stop_on_failure=stop_on_failure)
+    except BaseException:  # the second signal: who is at work is not waited for
+        pool.shutdown(wait=False, cancel_futures=True)
+        raise
+    pool.shutdown()
+    return [ended.get(n, Ended(item, begun=False)) for n, item in enumerate(items)]
+
+
+def _at_once(
+    pool: ThreadPoolExecutor,
+    items: Sequence[Item],
+    work: Callable[[Item], Result],
+    *,
+    jobs: int,
+    stop_on_failure: bool,
+) -> dict[int, Ended[Item, Result]]:
     ended: dict[int, Ended[Item, Result]] = {}
     waiting = iter(range(len(items)))
     running: dict[Future[Result], int] = {}
     failed = False
-    with ThreadPoolExecutor(max_workers=jobs, thread_name_prefix="dbops") as pool:
-        while True:
-            while len(running) < jobs and not (failed and stop_on_failure) and not stop.requested():
-                number = next(waiting, None)
-                if number is None:
-                    break
-                running[pool.submit(work, items[number])] = number
-            if not running:
+    while True:
+        while len(running) < jobs and not (failed and stop_on_failure) and not stop.requested():
+            number = next(waiting, None)
+            if number is None:
                 break
-            finished, _ = wait(running, return_when=FIRST_COMPLETED)
-            for future in finished:
-                number = running.pop(future)
-                error = future.exception()
-                failed = failed or error is not None
-                ended[number] = Ended(items[number], None if error else future.result(), error)
-    return [ended.get(n, Ended(items[n], begun=False)) for n in range(len(items))]
+            running[pool.submit(work, items[number])] = number
+        if not running:
+            return ended
+        finished, _ = wait(running, return_when=FIRST_COMPLETED)
+        for future in finished:
+            number = running.pop(future)
+            error = future.exception()
+            failed = failed or error is not None
+            ended[number] = Ended(items[number], None if error else future.result(), error)
 
 
 def _one_by_one(

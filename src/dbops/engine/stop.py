@@ -1,12 +1,13 @@
 """How a run is asked to stop: the first signal waits for a safe point, the second does not.
 
-The event is read between steps, batches and shards. Children and SQL in flight are told by whoever
+The request is read between steps, batches and shards. Children and SQL in flight are told by whoever
 registered them: children at once, SQL after a grace of ten seconds.
 """
 
 import contextlib
 import signal
 import threading
+import time
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from types import FrameType
@@ -14,15 +15,16 @@ from types import FrameType
 from dbops.errors import Stopped
 
 SQL_GRACE_S = 10.0
+_SLICE_S = 0.1
 
-_asked = threading.Event()
+# A number and no threading.Event: a handler that sets one waits for ever when it interrupts whoever waits for it.
 _signal_number = 0
 _listeners: dict[int, Callable[[int], None]] = {}
 _lock = threading.RLock()
 
 
 def requested() -> bool:
-    return _asked.is_set()
+    return _signal_number != 0
 
 
 def stopped() -> Stopped:
@@ -31,14 +33,17 @@ def stopped() -> Stopped:
 
 def check() -> None:
     """Call this wherever it is safe to stop."""
-    if _asked.is_set():
+    if requested():
         raise stopped()
 
 
 def pause(seconds: float) -> None:
     """Sleep, but not through a request to stop."""
-    if _asked.wait(max(0.0, seconds)):
-        raise stopped()
+    deadline = time.monotonic() + seconds
+    while (left := deadline - time.monotonic()) > 0:
+        check()
+        time.sleep(min(_SLICE_S, left))
+    check()
 
 
 @contextmanager
@@ -47,7 +52,7 @@ def listening(listener: Callable[[int], None]) -> Generator[None]:
     with _lock:
         _listeners[id(listener)] = listener
     try:
-        if _asked.is_set():
+        if requested():
             listener(_signal_number)
         yield
     finally:
@@ -57,10 +62,9 @@ def listening(listener: Callable[[int], None]) -> Generator[None]:
 
 def _received(number: int, _frame: FrameType | None) -> None:
     global _signal_number  # noqa: PLW0603  # a process has one
-    if _asked.is_set():
+    if requested():
         raise Stopped(_signal_number, "stopped at once, at the second signal")
     _signal_number = number
-    _asked.set()
     for listener in list(_listeners.values()):
         with contextlib.suppress(OSError):  # a child that is gone already needs no signal
             listener(number)
@@ -68,8 +72,9 @@ def _received(number: int, _frame: FrameType | None) -> None:
 
 @contextmanager
 def signals() -> Generator[None]:
-    """Take over SIGINT and SIGTERM while a command runs."""
-    before = {number: signal.signal(number, _received) for number in (signal.SIGINT, signal.SIGTERM)}
+    """Take over SIGINT and SIGTERM while a command runs; what our starter has told us to ignore stays ignored."""
+    ours = [n for n in (signal.SIGINT, signal.SIGTERM) if signal.getsignal(n) is not signal.SIG_IGN]
+    before = {number: signal.signal(number, _received) for number in ours}
     try:
         yield
     finally:
