@@ -1,8 +1,11 @@
 """What the operator types. Families are imported only when their name was typed."""
 
+import errno
+import os
 import sys
 from collections.abc import Sequence
 from importlib import import_module
+from io import TextIOWrapper
 from typing import Any, NoReturn
 
 import typer
@@ -58,7 +61,6 @@ class Families(TyperGroup):
 app = typer.Typer(
     cls=Families,
     pretty_exceptions_enable=False,
-    no_args_is_help=True,
     context_settings={"help_option_names": ["-h", "--help"]},
     epilog="Common options (--config, --output, --plan, --yes ...) may stand before or after the verb: "
     "dbops status --help. Exit codes: README.",
@@ -80,12 +82,16 @@ def dbops(
     """One command for the people who keep a data platform alive."""
 
 
+def _verb_after(words: Sequence[str]) -> int:
+    return 1 if words and words[0] in SINGLE else 2
+
+
 def hoisted(argv: Sequence[str]) -> list[str]:
     """Move common options that stand before the verb to just behind it, where Typer looks for them."""
     words: list[str] = []
     moved: list[str] = []
     rest = list(argv)
-    while rest and len(words) < (1 if words and words[0] in SINGLE else 2):
+    while rest and len(words) < _verb_after(words):
         token = rest[0]
         name, _, value = token.partition("=")
         if name in _COMMON:
@@ -95,25 +101,59 @@ def hoisted(argv: Sequence[str]) -> list[str]:
             break
         else:
             words, rest = [*words, token], rest[1:]
-    return [*words, *moved, *rest]
+    # without a verb there is nobody to take them: then the verb is what is missing, not the option
+    return [*words, *moved, *rest] if len(words) == _verb_after(words) else [*words, *rest]
 
 
 def main(argv: Sequence[str] | None = None) -> NoReturn:
     """Run one command and exit with its code: the only way out, whatever the output mode."""
-    args = hoisted(sys.argv[1:] if argv is None else argv)
+    _occupy_standard_streams()
+    given_words = list(sys.argv[1:] if argv is None else argv)
     try:
-        outcome = app(args, prog_name="dbops", standalone_mode=False)
+        outcome = app(hoisted(given_words), prog_name="dbops", standalone_mode=False)
     except typer.TyperException as error:
         from dbops.cli import door
 
-        sys.exit(door.close(door.usage(error, args)))
-    except BrokenPipeError:  # help or completion whose reader has gone
-        from dbops.cli import render
-
-        render.abandon_stdout()
-        sys.exit(0)
+        door.leave(door.close(door.usage(error, given_words)))
+    except (OSError, SystemExit) as error:  # help that nobody could be shown; rich and Typer make 1 of a broken pipe
+        sys.exit(_unwritten(error))
     if outcome is None or isinstance(outcome, int):  # help, version, completion
-        sys.exit(outcome or 0)
+        sys.exit(_flushed(outcome or 0))
     from dbops.cli import door
 
-    sys.exit(door.close(outcome))
+    door.leave(door.close(outcome))
+
+
+def _occupy_standard_streams() -> None:
+    """Let no file or socket of ours take the number of a standard stream that our starter has closed."""
+    for number in (0, 1, 2):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):  # a name that this terminal cannot show is no reason to fail
+            stream.reconfigure(errors="backslashreplace")
+
+
+def _flushed(code: int) -> int:
+    """Learn now, not in the interpreter's last breath, whether help was written."""
+    if sys.stdout is None:  # pyright: ignore[reportUnnecessaryComparison]  # started with >&-
+        return _unwritten(OSError(errno.EBADF, "standard output is closed"))
+    try:
+        sys.stdout.flush()
+    except OSError as error:
+        return _unwritten(error)
+    return code
+
+
+def _unwritten(error: OSError | SystemExit) -> int:
+    from dbops.cli import render
+
+    render.abandon_stdout()
+    if isinstance(error, BrokenPipeError) or isinstance(error.__context__, BrokenPipeError):
+        return 0  # the reader had enough
+    if isinstance(error, SystemExit):
+        return error.code if isinstance(error.code, int) else 1
+    render.err_text(f"this could not be written: {error.strerror}")
+    return 1

@@ -1,12 +1,17 @@
 """The door: a command's body runs inside it, and every exception becomes an Outcome before Typer sees it."""
 
+import contextlib
 import os
+import signal
+import sys
+import threading
 import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, fields
 from functools import wraps
 from inspect import Parameter, Signature, signature
-from typing import Any
+from itertools import pairwise
+from typing import Any, NoReturn
 
 import typer
 
@@ -65,7 +70,7 @@ class Outcome:
 
 def family(name: str) -> typer.Typer:
     """Make the group of a family's verbs."""
-    app = typer.Typer(name=name, help=FAMILIES[name], add_completion=False, no_args_is_help=True)
+    app = typer.Typer(name=name, help=FAMILIES[name], add_completion=False)
     if name not in SINGLE:
         app.callback()(_group)  # or a family with one verb would collapse into it
     return app
@@ -110,21 +115,27 @@ def _default(option: Any) -> Any:
 
 def usage(error: typer.TyperException, args: Sequence[str]) -> Outcome:
     """Tell a wrong command line in the output mode that was asked for, as far as that can be told."""
-    words = [word for word in args[:2] if not word.startswith("-")]
     context = getattr(error, "ctx", None)
     path = context.command_path.removeprefix("dbops").strip() if context is not None else ""
-    asked = Asked(output=_asked_output(args), invocation=Invocation(path or " ".join(words) or "dbops"))
+    asked = Asked(output=_asked_output(args), invocation=Invocation(path or "dbops"))
     hint = f"{context.command_path if context is not None else 'dbops'} --help"
     message = error.format_message()
-    if type(error).__name__ == "NoArgsIsHelpError":
-        render.err_text(message)
+    if message.startswith("Missing command") and context is not None:
         message = "no command was given"
+        if asked.output is Output.TEXT:
+            _help_on_stderr(context)
     return Outcome(asked, error=UsageError(message, hint=hint))
+
+
+def _help_on_stderr(context: Any) -> None:
+    if sys.stderr is not None:  # pyright: ignore[reportUnnecessaryComparison]  # started with 2>&-
+        with contextlib.redirect_stdout(sys.stderr), contextlib.suppress(OSError, SystemExit):
+            context.get_help()  # rich prints it at once
 
 
 def _asked_output(args: Sequence[str]) -> Output:
     told = os.environ.get("DBOPS_OUTPUT", "text")
-    for here, after in zip(args, [*args[1:], ""], strict=True):
+    for here, after in pairwise((*args, "")):
         if here in {"--output", "-o"}:
             told = after
         elif here.startswith("--output="):
@@ -134,24 +145,39 @@ def _asked_output(args: Sequence[str]) -> Output:
 
 def close(outcome: Outcome) -> int:
     """Print the outcome and return the exit code: the only place that does."""
+    try:
+        return _printed(outcome)
+    except Exception as error:  # noqa: BLE001  # a result that has no form is a bug like any other
+        return _printed(Outcome(outcome.asked, error=error, trace=traceback.format_exc()))
+
+
+def leave(code: int) -> NoReturn:
+    """Exit. A second signal waits for nobody: neither for our threads, nor for the programs that they attend."""
+    if stop.requested() and any(not t.daemon for t in threading.enumerate() if t is not threading.main_thread()):
+        signal_groups(signal.SIGKILL)
+        os._exit(code)
+    sys.exit(code)
+
+
+def _printed(outcome: Outcome) -> int:
     code = outcome.exit_code
     findings = [*outcome.result.findings, *_told(outcome)]
     bug = outcome.error is not None and not isinstance(outcome.error, DbopsError | SystemExit | KeyboardInterrupt)
     if bug:
-        render.err_text(redact(outcome.trace))
+        render.err_text(outcome.trace)
     try:
         if outcome.asked.output is Output.JSON:
             render.json_line(_envelope(outcome, code, findings))
         else:
             render.screen(outcome.result.screen)
-        if outcome.asked.output is Output.TEXT or outcome.error is not None:
-            render.findings(findings, outcome.result.next_actions)
     except BrokenPipeError:
         render.abandon_stdout()  # the reader had enough; what was done is done, and the code tells it
     except OSError as error:
         render.abandon_stdout()
         render.err_text(f"the result could not be written: {error.strerror}")
-        return ExitCode.FAILED if code == ExitCode.OK else code
+        code = ExitCode.FAILED if code == ExitCode.OK else code
+    if outcome.asked.output is Output.TEXT or outcome.error is not None:
+        render.findings(findings, outcome.result.next_actions)
     return code
 
 

@@ -2,7 +2,7 @@
 
 import threading
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -10,7 +10,7 @@ from dbops.cli import render
 from dbops.cli.door import Result
 from dbops.cli.options import AskedChange
 from dbops.cli.screen import Line, Screen, Tone
-from dbops.engine import journal
+from dbops.engine import journal, stop
 from dbops.engine.finding import Finding, Severity
 from dbops.engine.plan import Plan, Ready, Risk
 from dbops.engine.run import Ended, Run, each, execute
@@ -64,6 +64,13 @@ class _Done:
     outcome: str
 
 
+@dataclass(frozen=True, slots=True)
+class _Skipped:
+    """Another run is at it, and --skip-if-running agrees with that."""
+
+    error: LockBusy
+
+
 _one_question = threading.Lock()
 
 
@@ -84,12 +91,12 @@ def change(
     The first `first_alone` targets go one by one, before the others that build on them run `jobs` at a time.
     """
     if not asked.plan and len(targets) > 1 and not render.stdin_is_terminal() and (may_lose_data or not asked.yes):
-        _agreed_before_anything(asked, run, targets)
+        _agreed_before_anything(asked, run, targets, keep_going=keep_going)
 
-    def work(one: Target) -> _Done:
+    def work(one: Target) -> _Done | _Skipped:
         return _one(asked, run, one, environment)
 
-    ended = list(each(targets[:first_alone], work, stop_on_failure=not keep_going))
+    ended = each(targets[:first_alone], work, stop_on_failure=not keep_going)
     if keep_going or all(one.error is None for one in ended):
         ended += each(targets[first_alone:], work, jobs=jobs, stop_on_failure=not keep_going)
     else:
@@ -97,16 +104,29 @@ def change(
     return _told(asked, ended, environment, next_actions)
 
 
-def _agreed_before_anything(asked: AskedChange, run: Run, targets: Sequence[Target]) -> None:
+def _agreed_before_anything(asked: AskedChange, run: Run, targets: Sequence[Target], *, keep_going: bool) -> None:
     """Without a terminal, a confirmation that is missing for one target ends the command before the first."""
     looking = replace(run, plan_only=True)
     for target in targets:
-        with target.opening(looking) as ready:
-            _agree(asked, ready.plan)
+        stop.check()
+        try:
+            with target.opening(looking) as ready:
+                _agree(asked, ready.plan)
+        except (ConfirmationRequired, Stopped):
+            raise
+        except DbopsError:
+            if not keep_going:
+                raise  # with --keep-going its own turn tells it, beside the others' outcomes
 
 
-def _one(asked: AskedChange, run: Run, target: Target, environment: str) -> _Done:
-    with target.opening(run) as ready:
+def _one(asked: AskedChange, run: Run, target: Target, environment: str) -> _Done | _Skipped:
+    with ExitStack() as stack:
+        try:
+            ready = stack.enter_context(target.opening(run))
+        except LockBusy as error:  # only here: a lock that the application holds later is a failure
+            if asked.skip_if_running:
+                return _Skipped(error)
+            raise
         plan = ready.plan
         if asked.expect_plan and plan.sha not in asked.expect_plan:
             raise Refused(
@@ -145,7 +165,7 @@ def _agree(asked: AskedChange, plan: Plan[Any], environment: str = "") -> None:
             if asked.yes or plan.target in (asked.confirm or ()):
                 return
             if render.stdin_is_terminal():
-                render.plan_preview(plan)
+                render.plan_preview(plan, environment)
             told = f"{blocking} step{'s' if blocking > 1 else ''} of the plan for {where} can block or remove something"
             if not render.stdin_is_terminal():
                 raise ConfirmationRequired(told, hint="look with --plan, then agree with --yes", target=plan.target)
@@ -155,7 +175,7 @@ def _agree(asked: AskedChange, plan: Plan[Any], environment: str = "") -> None:
             if plan.target in (asked.confirm or ()):
                 return
             if render.stdin_is_terminal():
-                render.plan_preview(plan)
+                render.plan_preview(plan, environment)
             told = f"the plan for {where} removes data that has no verified copy"
             if not render.stdin_is_terminal():
                 raise ConfirmationRequired(
@@ -166,51 +186,75 @@ def _agree(asked: AskedChange, plan: Plan[Any], environment: str = "") -> None:
 
 
 def _told(
-    asked: AskedChange, ended: Sequence[Ended[Target, _Done]], environment: str, next_actions: tuple[str, ...]
+    asked: AskedChange,
+    ended: Sequence[Ended[Target, _Done | _Skipped]],
+    environment: str,
+    next_actions: tuple[str, ...],
 ) -> Result:
     """Put many targets into one result; one target's error stays an error of the whole command."""
-    errors = [one.error for one in ended if one.error is not None]
-    for error in errors:
-        if not isinstance(error, DbopsError) or isinstance(error, Stopped) or len(ended) == 1:
-            if asked.skip_if_running and isinstance(error, LockBusy):
-                continue
-            raise error
-    plans: list[PlanTold] = []
-    steps: list[StepTold] = []
-    findings: list[Finding] = []
-    screen: list[Any] = []
-    codes: list[ExitCode] = []
     for one in ended:
-        if one.result is not None:
-            plan = one.result.plan
-            plans.append(PlanTold(plan.target, plan.title, plan.sha, plan.risk, len(plan.steps), one.result.outcome))
-            steps += [
+        if one.error is not None and (len(ended) == 1 or not isinstance(one.error, DbopsError)):
+            raise one.error
+    told = [_told_of(one, environment, shown=asked.plan) for one in ended]
+    if stop.requested() and not all(one.begun for one in ended):
+        told.append(_stopped())
+    return Result(
+        Changed(environment, tuple(p for t in told for p in t.plans), tuple(s for t in told for s in t.steps)),
+        tuple(part for t in told for part in t.screen),
+        tuple(finding for t in told for finding in t.findings),
+        next_actions,
+        tuple(code for t in told for code in t.codes),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Told:
+    """What one target adds to the result."""
+
+    plans: tuple[PlanTold, ...] = ()
+    steps: tuple[StepTold, ...] = ()
+    findings: tuple[Finding, ...] = ()
+    screen: Screen = ()
+    codes: tuple[ExitCode, ...] = ()
+
+
+def _told_of(one: Ended[Target, _Done | _Skipped], environment: str, *, shown: bool) -> _Told:
+    match one.result or one.error:
+        case _Done(plan, findings, outcome):
+            told = PlanTold(plan.target, plan.title, plan.sha, plan.risk, len(plan.steps), outcome)
+            steps = tuple(
                 StepTold(plan.target, s.id, s.summary, s.risk, tuple(t.shown() for t in s.statements), s.notes)
                 for s in plan.steps
-            ]
-            findings += one.result.findings
-            screen += render.plan_screen(plan) if asked.plan else _lines(plan, one.result.outcome)
-        elif isinstance(one.error, DbopsError):
-            skipped = asked.skip_if_running and isinstance(one.error, LockBusy)
-            code = ExitCode.OK if skipped else one.error.exit_code
-            outcome = "skipped" if skipped else "failed"
-            plans.append(PlanTold(one.item.name, one.error.message, "", Risk.SAFE, 0, outcome, int(code)))
-            codes.append(code)
-            findings.append(
-                Finding(
-                    Severity.INFO if skipped else Severity.WARNING,
-                    one.error.exit_code.name.lower(),
-                    one.error.target or one.item.name,
-                    one.error.message,
-                    one.error.hint,
-                )
             )
-            screen.append(Line(f"{one.item.name}: {outcome}", Tone.FAINT if skipped else Tone.BAD))
-        else:
-            plans.append(PlanTold(one.item.name, "", "", Risk.SAFE, 0, "not begun"))
-            screen.append(Line(f"{one.item.name}: not begun", Tone.FAINT))
-    data = Changed(environment, tuple(plans), tuple(steps))
-    return Result(data, tuple(screen), tuple(findings), next_actions, tuple(codes))
+            screen = render.plan_screen(plan, environment) if shown else _lines(plan, outcome)
+            return _Told((told,), steps, findings, screen)
+        case _Skipped(error):
+            return _without_plan(one.item.name, error, skipped=True)
+        case DbopsError() as error:
+            return _without_plan(one.item.name, error)
+        case _:
+            told = PlanTold(one.item.name, "", "", Risk.SAFE, 0, "not begun")
+            return _Told((told,), screen=(Line(f"{one.item.name}: not begun", Tone.FAINT),))
+
+
+def _without_plan(name: str, error: DbopsError, *, skipped: bool = False) -> _Told:
+    code = ExitCode.OK if skipped else error.exit_code
+    outcome = "skipped" if skipped else "failed"
+    severity = Severity.INFO if skipped else Severity.WARNING
+    word = error.exit_code.name.lower()
+    return _Told(
+        (PlanTold(name, error.message, "", Risk.SAFE, 0, outcome, int(code)),),
+        findings=(Finding(severity, word, error.target or name, error.message, error.hint),),
+        screen=(Line(f"{name}: {outcome}", Tone.FAINT if skipped else Tone.BAD),),
+        codes=(code,),
+    )
+
+
+def _stopped() -> _Told:
+    """What was not begun because of a signal is not done: the exit code has to say so."""
+    error = stop.stopped()
+    finding = Finding(Severity.WARNING, error.exit_code.name.lower(), "-", error.message, error.hint)
+    return _Told(findings=(finding,), codes=(error.exit_code,))
 
 
 def _lines(plan: Plan[Any], outcome: str) -> Screen:

@@ -2,7 +2,8 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Annotated, Any
+from pathlib import Path
+from typing import Annotated, Any, cast
 
 import typer
 
@@ -16,6 +17,7 @@ from dbops.errors import Refused
 
 app = family("journal")
 
+_ALTERED_HINT = "compare it with your copies of the state directory"
 _TONES = {"done": Tone.GOOD, "failed": Tone.BAD, "unfinished": Tone.WARN}
 
 
@@ -58,7 +60,9 @@ def list_(
         for e in entries
     )
     screen: Screen = (Table(columns, rows),) if rows else (Line(f"no journals in {journal.folder(state_dir)}"),)
-    return Result({"journals": entries, "total": len(names)}, screen, tuple(f for r in shown for f in _wrong(r)))
+    return Result(
+        {"journals": entries, "total": len(names)}, screen, tuple(f for r in shown for f in _wrong(state_dir, r))
+    )
 
 
 def _entry(read: journal.Read) -> Entry:
@@ -77,16 +81,16 @@ def _entry(read: journal.Read) -> Entry:
     )
 
 
-def _wrong(read: journal.Read) -> Iterator[Finding]:
+def _wrong(state_dir: Path, read: journal.Read) -> Iterator[Finding]:
     if read.broken_at is not None:
         message = f"journal {read.name} was altered: line {read.broken_at} does not follow from the one before"
-        yield Finding(
-            Severity.BAD, "journal-altered", "-", message, "compare it with your copies of the state directory"
-        )
+        yield Finding(Severity.BAD, "journal-altered", "-", message, _ALTERED_HINT)
     if read.torn:
         yield Finding(
             Severity.INFO, "journal-torn", "-", f"the last line of journal {read.name} is torn: the run was killed"
         )
+    if (link := journal.missing_link(state_dir, read)) is not None:
+        yield Finding(Severity.BAD, "journal-chain", "-", f"journal {read.name}: {link}", _ALTERED_HINT)
 
 
 @command(app, "show", "dbops journal show 20261120T214550.123Z-4f2a")
@@ -104,10 +108,7 @@ def show(
     reads = [journal.read(state_dir, name) for name in wanted]
     if len({_entry(read).run_id for read in reads}) > 1:
         raise Refused(f"{run!r} begins {len(reads)} journals", hint="type more of it: dbops journal list")
-    findings = [f for read in reads for f in _wrong(read)]
-    for read in reads:
-        if (link := journal.missing_link(state_dir, read)) is not None:
-            findings.append(Finding(Severity.BAD, "journal-chain", "-", f"journal {read.name}: {link}"))
+    findings = [f for read in reads for f in _wrong(state_dir, read)]
     screen = tuple(line for read in reads for line in _records(read))
     return Result({"journals": [{**_plain(read), "records": read.records} for read in reads]}, screen, tuple(findings))
 
@@ -121,5 +122,9 @@ def _records(read: journal.Read) -> Iterator[Line]:
     for record in read.records:
         facts = "  ".join(f"{key}={value}" for key, value in record.facts.items() if key not in {"steps", "previous"})
         yield Line(f"{record.at}  {record.event:<6} {facts}", indent=2)
-        for step in record.facts.get("steps", ()):
-            yield Line(f"- {step['id']} [{step['risk']}] {step['summary']}", Tone.FAINT, indent=6)
+        steps = record.facts.get("steps")
+        for step in cast("list[Any]", steps) if isinstance(steps, list) else ():
+            told = (
+                cast("dict[str, Any]", step) if isinstance(step, dict) else {}
+            )  # an altered journal may hold anything
+            yield Line(f"- {told.get('id')} [{told.get('risk')}] {told.get('summary')}", Tone.FAINT, indent=6)

@@ -1,6 +1,7 @@
 """The only room that knows the terminal: results to stdout, everything else to stderr."""
 
 import contextlib
+import errno
 import json
 import os
 import re
@@ -8,7 +9,7 @@ import select
 import shutil
 import sys
 from collections.abc import Sequence
-from typing import Any, cast
+from typing import Any, TextIO
 
 from rich.console import Console
 from rich.table import Table as RichTable
@@ -19,7 +20,7 @@ from dbops.engine import stop
 from dbops.engine.finding import Finding, Severity
 from dbops.engine.plan import Plan, Risk
 from dbops.engine.run import Progress
-from dbops.redact import redact
+from dbops.redact import redact, redacted
 
 _TONES = {
     Tone.PLAIN: "",
@@ -38,10 +39,12 @@ _SEVERITIES = {
 }
 _RISKS = {Risk.SAFE: Tone.GOOD, Risk.BLOCKS: Tone.WARN, Risk.LOSES_DATA: Tone.BAD}
 # What a hostile name could do to a terminal: shown as an escape instead of obeyed.
-_CONTROL = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+_DANGEROUS = r"\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff"
+_CONTROL = re.compile(rf"[\t{_DANGEROUS}]")
+_CONTROL_IN_FILE = re.compile(rf"[{_DANGEROUS}]")
 _LINE_WIDTH = 100  # where nobody watches (a file, cron), tables are as wide as they promise to fit
 
-_settings = {"plain": False, "quiet": False, "verbose": False}
+_settings = {"plain": False, "quiet": False, "verbose": False, "unfinished": False}
 
 
 def prepare(*, no_color: bool, quiet: bool, verbose: bool) -> None:
@@ -75,7 +78,11 @@ def _console(*, stderr: bool = False) -> Console:
 
 def visible(text: str) -> str:
     """Redact, and show control characters instead of sending them to a terminal."""
-    return _CONTROL.sub(lambda match: match[0].encode("unicode_escape").decode(), redact(text))
+    return _CONTROL.sub(_escaped, redact(text))
+
+
+def _escaped(match: re.Match[str]) -> str:
+    return match[0].encode("unicode_escape").decode()
 
 
 def _text(text: str, tone: Tone = Tone.PLAIN) -> Text:
@@ -86,6 +93,8 @@ def screen(parts: Screen) -> None:
     """Draw a result on stdout."""
     if not parts:
         return
+    _stdout()
+    _end_progress()
     console = _console()
     for part in parts:
         match part:
@@ -94,8 +103,14 @@ def screen(parts: Screen) -> None:
             case Line():
                 _line(console, part)
             case Verbatim():
-                sys.stdout.write(redact(part.text))
+                sys.stdout.write(_CONTROL_IN_FILE.sub(_escaped, redact(part.text)))
     sys.stdout.flush()
+
+
+def _stdout() -> TextIO:
+    if sys.stdout is None:  # pyright: ignore[reportUnnecessaryComparison]  # started with >&-
+        raise OSError(errno.EBADF, "standard output is closed")
+    return sys.stdout
 
 
 def _line(console: Console, line: Line) -> None:
@@ -124,20 +139,12 @@ def _cell(cell: Cell) -> Text:
 
 def json_line(envelope: dict[str, Any]) -> None:
     """Print the envelope; redaction looks at every string, so that no secret hides behind JSON's escapes."""
-    sys.stdout.write(json.dumps(_redacted(envelope), ensure_ascii=False, indent=2) + "\n")
-    sys.stdout.flush()
-
-
-def _redacted(value: Any) -> Any:
-    match value:
-        case str():
-            return redact(value).encode("utf-8", "replace").decode()
-        case dict():
-            return {key: _redacted(inner) for key, inner in cast("dict[str, Any]", value).items()}
-        case list():
-            return [_redacted(inner) for inner in cast("list[Any]", value)]
-        case _:
-            return value
+    stdout = _stdout()
+    _end_progress()
+    ascii_only = (stdout.encoding or "").lower().replace("_", "-") != "utf-8"
+    text = json.dumps(redacted(envelope), ensure_ascii=ascii_only, indent=2)
+    stdout.write(_CONTROL_IN_FILE.sub(lambda match: f"\\u{ord(match[0]):04x}", text) + "\n")
+    stdout.flush()
 
 
 def err_text(text: str) -> None:
@@ -146,6 +153,9 @@ def err_text(text: str) -> None:
 
 def _on_stderr(text: str, tone: Tone, *, wrap: bool = False) -> None:
     """Print on stderr; `wrap` at words where a person watches, never in a log that is searched line by line."""
+    if sys.stderr is None:  # pyright: ignore[reportUnnecessaryComparison]  # rich would take stdout instead
+        return
+    _end_progress()
     with contextlib.suppress(OSError, ValueError):  # nobody listens any more: the exit code still tells
         console = _console(stderr=True)
         console.print(_text(text, tone), soft_wrap=not (wrap and console.is_terminal))
@@ -184,14 +194,25 @@ def progress(event: Progress) -> None:
         with contextlib.suppress(OSError, ValueError):
             sys.stderr.write("\r\x1b[2K" + ("" if over else visible(text).replace("\n", " ")[:width]))
             sys.stderr.flush()
+        _settings["unfinished"] = not over
 
 
-def plan_screen(plan: Plan[Any]) -> Screen:
-    """Show a plan: what, in which order, how risky, with which SQL."""
+def _end_progress() -> None:
+    """Take the line of progress away before anything else is said: a failed run leaves it behind."""
+    if _settings["unfinished"]:
+        _settings["unfinished"] = False
+        with contextlib.suppress(OSError, ValueError):
+            sys.stderr.write("\r\x1b[2K")
+            sys.stderr.flush()
+
+
+def plan_screen(plan: Plan[Any], environment: str = "") -> Screen:
+    """Show a plan: where, what, in which order, how risky, with which SQL."""
     count = len(plan.steps)
+    title = f"{plan.target}{f' ({environment})' if environment else ''}: {plan.title}"
     if not count:
-        return (Line(f"{plan.target}: {plan.title}: nothing to do", Tone.GOOD),)
-    lines: list[Line] = [Line(f"{plan.target}: {plan.title}: {count} step{'s' if count > 1 else ''}", Tone.STRONG)]
+        return (Line(f"{title}: nothing to do", Tone.GOOD),)
+    lines: list[Line] = [Line(f"{title}: {count} step{'s' if count > 1 else ''}", Tone.STRONG)]
     for number, step in enumerate(plan.steps, start=1):
         lines.append(Line(f"{number:>3}. [{step.risk.label}] {step.summary}", _RISKS[step.risk], indent=1))
         lines += [Line(f"{statement.shown()};", indent=7) for statement in step.statements]
@@ -199,10 +220,10 @@ def plan_screen(plan: Plan[Any]) -> Screen:
     return (*lines, Line(f"plan {plan.sha}", Tone.FAINT))
 
 
-def plan_preview(plan: Plan[Any]) -> None:
-    """Show a plan on stderr, before it runs."""
-    if plan.steps and not _settings["quiet"]:
-        for part in plan_screen(plan):
+def plan_preview(plan: Plan[Any], environment: str) -> None:
+    """Show a plan on stderr, before the question whether it may run: --quiet does not silence what is agreed to."""
+    if plan.steps:
+        for part in plan_screen(plan, environment):
             if isinstance(part, Line):
                 _on_stderr(" " * part.indent + part.text, part.tone)
 
@@ -213,15 +234,19 @@ def stdin_is_terminal() -> bool:
 
 def ask(question: str) -> str:
     """Ask on stderr, read one line of the terminal; a signal ends the waiting."""
+    _end_progress()
     sys.stderr.write(visible(question))
     sys.stderr.flush()
-    while not select.select([sys.stdin], [], [], 0.1)[0]:
+    terminal = sys.stdin.fileno()
+    while not select.select([terminal], [], [], 0.1)[0]:
         stop.check()
-    return sys.stdin.readline().strip()
+    # not through sys.stdin: what it reads ahead, a pasted second answer, would be invisible to select
+    return os.read(terminal, 4096).decode(errors="replace").strip()
 
 
 def abandon_stdout() -> None:
     """Point stdout at nothing, so that the interpreter's last flush finds no broken pipe."""
-    nothing = os.open(os.devnull, os.O_WRONLY)
     with contextlib.suppress(OSError, ValueError):
-        os.dup2(nothing, sys.stdout.fileno())
+        nothing = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nothing, _stdout().fileno())
+        os.close(nothing)
