@@ -14,7 +14,7 @@ MARK = "***"
 _SHORTEST = 4  # a shorter secret would blank half of every message; the patterns below still catch it
 
 _WORDS = r"(?:password|passwd|pwd|passphrase|accountkey|secret|token|api[-_]?key)"
-_VALUE = r"""(?!["']?[{$*])('(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*"|[^\s'",;)}]+)"""
+_VALUE = r"""(?!["']?[{$*])('(?:[^'\\]|\\.|'')*'|"(?:[^"\\]|\\.)*"|[^\s'",;)}]+)"""
 # Each begins at a fixed place, or is bounded: a line of a million letters must not take a minute.
 _PATTERNS = (
     re.compile(rf"(?i)({_WORDS}\s*=\s*){_VALUE}"),

@@ -92,5 +92,5 @@ def _holder_in(path: Path) -> str:
     try:
         told: dict[str, str] = json.loads(path.read_text(encoding="utf-8"))
         return "run {run} ({command}) on {host}, pid {pid}, since {since}".format(**told)
-    except (OSError, ValueError, KeyError):
+    except (OSError, ValueError, LookupError, TypeError):  # it may be half written
         return "a run that has not told its name yet"
