@@ -12,17 +12,16 @@ import pytest
 from dbops import process
 from dbops.errors import DependencyMissing, Refused, Stopped
 from dbops.redact import register
+from dbops.servers import alive
 
 
 def shell(script: str, **rest: object) -> process.Finished:
     return process.run(["sh", "-c", script], **rest)  # pyright: ignore[reportArgumentType]
 
 
-def alive(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
-    except OSError:
-        return False
+def ended(pid: int) -> bool:
+    """Wait for the end of a process that was signalled: the signal is sent before it is obeyed."""
+    return alive.await_end([pid], 10)
 
 
 def test_both_pipes_are_read_while_stdin_is_fed() -> None:
@@ -65,7 +64,7 @@ def test_a_program_that_takes_too_long_is_ended_with_its_children(tmp_path: Path
     pids = tmp_path / "pids"
     with pytest.raises(process.ProgramTimedOut, match=r"did not finish within 0\.5 s"):
         shell(f"sleep 60 & echo $! > {pids}; wait", timeout=0.5)
-    assert not alive(int(pids.read_text()))
+    assert ended(int(pids.read_text()))
 
 
 def test_a_listener_that_fails_ends_the_program(tmp_path: Path) -> None:
@@ -76,7 +75,7 @@ def test_a_listener_that_fails_ends_the_program(tmp_path: Path) -> None:
 
     with pytest.raises(ValueError, match="started"):
         shell(f"echo $$ > {pids}; echo started; sleep 60", on_line=complain)
-    assert not alive(int(pids.read_text()))
+    assert ended(int(pids.read_text()))
 
 
 def test_a_grandchild_that_keeps_the_pipes_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -38,10 +38,6 @@ def is_alive(pid: int) -> bool:
     return _state(pid)[0] not in "ZX"
 
 
-def parent(pid: int) -> int:
-    return _state(pid)[1]
-
-
 def everybody() -> Iterator[int]:
     return (int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdigit())
 

@@ -275,7 +275,7 @@ def stop(server: Server, *, within_s: float = 30.0) -> None:
     if (running := pid(server)) is not None:
         alive.end(running, (signal.SIGINT, within_s), (signal.SIGQUIT, 10.0), (signal.SIGKILL, 10.0))
     for orphan in alive.working_in(server.data, "postgres", "pgbackrest"):
-        alive.end(orphan, (signal.SIGQUIT, 5.0), (signal.SIGKILL, 5.0))
+        alive.end(orphan, (signal.SIGKILL, 10.0))
     _forget_the_dead(server)
     sockets.remove(server.home)
 

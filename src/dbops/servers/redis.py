@@ -56,13 +56,23 @@ def _socket(server: Server) -> Path:
 
 
 def pid(server: Server) -> int | None:
-    """Return the process that serves the folder, if one does (not its forked children, which look alike)."""
+    """Return the process that serves the folder, if one does."""
 
     def serves(argv: alive.Argv) -> bool:
         return Path(argv[0]).name == "redis-server" and argv[1:2] == (str(server.config),)
 
-    found = alive.serving(serves)
-    return next((each for each in found if alive.parent(each) not in found), None)
+    return next(iter(alive.serving(serves)), None)
+
+
+def _children(server: Server) -> list[int]:
+    """Return who saves for the server: they have titles of their own, such as redis-rdb-bgsave."""
+    return alive.working_in(server.home / "data", "redis-rdb", "redis-aof")
+
+
+def _end_children(server: Server) -> None:
+    """End what saves for a server that was killed: nobody waits for that file any more."""
+    for child in _children(server):
+        alive.end(child, (signal.SIGKILL, 10.0))
 
 
 def start(server: Server, password: str, *, within_s: float = 60.0) -> int:
@@ -80,6 +90,7 @@ def start(server: Server, password: str, *, within_s: float = 60.0) -> int:
 
 
 def _launch(server: Server, password: str) -> int:
+    _end_children(server)
     account.make_folder(server.home)
     data = account.make_folder(server.home / "data")
     _configure(server, password)
@@ -138,9 +149,10 @@ def _answers(path: Path) -> bool:
 
 
 def left_over(server: Server) -> bool:
-    """Tell whether a server that is dead left its socket behind."""
+    """Tell whether a server that is dead left its socket or a child behind."""
     place = sockets.folder(server.home, SOCKET)
-    return pid(server) is None and place is not None and (place / SOCKET).exists()
+    socket_left = place is not None and (place / SOCKET).exists()
+    return pid(server) is None and (socket_left or bool(_children(server)))
 
 
 def is_ready(server: Server) -> bool:
@@ -150,8 +162,9 @@ def is_ready(server: Server) -> bool:
 
 def stop(server: Server, *, within_s: float = 30.0) -> None:
     """Stop the server and its children; the socket's private folder goes too."""
-    while (running := pid(server)) is not None:
+    if (running := pid(server)) is not None:
         alive.end(running, (signal.SIGTERM, within_s), (signal.SIGKILL, 10.0))
+    _end_children(server)
     if (place := sockets.folder(server.home, SOCKET)) is not None:
         (place / SOCKET).unlink(missing_ok=True)
     sockets.remove(server.home)

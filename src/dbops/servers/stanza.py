@@ -69,7 +69,21 @@ def configure(stanza: Stanza, server: postgres.Server) -> None:
 def create(stanza: Stanza, server: postgres.Server, password: str, *, target: str) -> None:
     """Create the stanza; doing it again changes nothing."""
     configure(stanza, server)
+    _undo_half(stanza)
     pgbackrest.run(stanza.place, "stanza-create", target=target, env={"PGPASSWORD": password}, timeout=120)
+
+
+def _undo_half(stanza: Stanza) -> None:
+    """Undo a creation that was killed between its two files: pgBackRest takes that for corruption.
+
+    Nothing was archived yet, because archiving needs both; where there is a backup, nothing is touched.
+    """
+    archive, backup = (stanza.home / "repo" / part / stanza.name for part in ("archive", "backup"))
+    halves = [(archive / "archive.info").exists(), (backup / "backup.info").exists()]
+    kept = [entry for folder in (archive, backup) if folder.exists() for entry in folder.iterdir() if entry.is_dir()]
+    if any(halves) and not all(halves) and not kept:
+        for folder in (archive, backup):
+            account.remove_folder(folder)
 
 
 def check(stanza: Stanza, password: str, *, target: str) -> None:

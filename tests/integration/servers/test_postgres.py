@@ -9,7 +9,8 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from dbops.errors import DbopsError, Refused
+from dbops import process
+from dbops.errors import DbopsError, Refused, Unreachable
 from dbops.servers import account, alive, sockets
 from dbops.servers import postgres as pg
 
@@ -88,6 +89,33 @@ def test_a_stopped_child_of_a_killed_server_is_waited_for(folder: Path) -> None:
         assert answer(server, "SELECT 1") == "1"
 
 
+def test_a_stop_ends_the_children_of_a_killed_server(folder: Path) -> None:
+    with pg.running(described(folder), PASSWORD) as server:
+        killed = pg.pid(server)
+        assert killed is not None
+        child = alive.family(killed)[1]
+        os.kill(child, signal.SIGSTOP)
+        os.kill(killed, signal.SIGKILL)
+        assert alive.await_end([killed], 10)
+        assert pg.left_over(server)
+    assert not alive.is_alive(child)
+    assert not pg.left_over(server)
+
+
+def test_a_server_that_hangs_is_not_taken_for_ready(folder: Path) -> None:
+    with pg.running(described(folder), PASSWORD) as server:
+        assert pg.is_ready(server)
+        hanging = pg.pid(server)
+        assert hanging is not None
+        os.kill(hanging, signal.SIGSTOP)
+        try:
+            assert not pg.is_ready(server)
+            with pytest.raises(Unreachable, match="takes no connections yet"):
+                pg.start(server, within_s=0.2)
+        finally:
+            os.kill(hanging, signal.SIGCONT)
+
+
 def test_a_server_outlives_its_killed_starter_and_is_taken_over(folder: Path) -> None:
     server = described(folder)
     code = (
@@ -119,11 +147,14 @@ def test_what_an_earlier_run_left_is_cleared(folder: Path, moment: str) -> None:
         assert running is not None
         if moment == "a foreign pid file":
             lock = server.data / "postmaster.pid"
-            stale = lock.read_text().replace(f"{running}\n", f"{os.getppid()}\n", 1)
+            # PostgreSQL only believes in processes of its own account.
+            sleeper = process.start(["sleep", "60"], log=folder / "log", user=account.name())
+            stale = lock.read_text().replace(f"{running}\n", f"{sleeper.pid}\n", 1)
             os.kill(running, signal.SIGKILL)
             assert alive.await_end([running], 10)
             lock.write_text(stale)
             pg.start(server)
+            alive.end(sleeper.pid)
         assert answer(server, "SELECT 1") == "1"
 
 

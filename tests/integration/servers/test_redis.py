@@ -109,6 +109,29 @@ def test_a_certificate_that_nobody_vouches_for_is_refused(folder: Path, certific
             assert ask(client, "PING")
 
 
+@pytest.mark.parametrize("way", ["start", "stop"])
+def test_a_child_of_a_killed_redis_is_not_taken_for_it(folder: Path, way: str) -> None:
+    slow = (("rdb-key-save-delay", "60000000"),)
+    with rd.running(rd.Server(folder / "redis", settings=slow), "sesame") as server:
+        with store.connect(place(folder, server, "sesame"), target="cache") as client:
+            ask(client, "SET", "a", "b")
+            ask(client, "BGSAVE")
+        killed = rd.pid(server)
+        assert killed is not None
+        [child] = alive.family(killed)[1:]
+        os.kill(killed, signal.SIGKILL)
+        assert alive.await_end([killed], 10)
+        assert alive.is_alive(child)
+        assert rd.pid(server) is None
+        assert rd.left_over(server)
+        if way == "start":
+            assert rd.start(server, "sesame") not in (killed, child)
+        else:
+            rd.stop(server)
+            assert not rd.left_over(server)
+        assert not alive.is_alive(child)
+
+
 def test_nothing_is_left_of_a_redis_that_forked(folder: Path) -> None:
     with rd.running(rd.Server(folder / "redis"), "sesame") as server:
         with store.connect(place(folder, server, "sesame"), target="cache") as client:
