@@ -51,5 +51,5 @@ def kills(whole: int) -> int:
 
 
 def moment(clean_seconds: float) -> float:
-    """A random moment of a run that takes `clean_seconds`."""
-    return random.uniform(0.0, clean_seconds)
+    """A random moment of a run that takes `clean_seconds`: early, for each run of a chain gets further by itself."""
+    return random.uniform(0.0, 0.6 * clean_seconds)

@@ -27,3 +27,17 @@ def zygote(base: Path) -> Generator[Zygote]:
     process.stdin.close()
     process.wait(10)
     process.stdout.close()
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Print the table of kills; workers send it along with their reports."""
+    rows = [
+        f"{report.nodeid.partition('::')[2]}: {value}"
+        for report in terminalreporter.stats.get("passed", ())
+        for name, value in report.user_properties
+        if name == "kills"
+    ]
+    if rows:
+        terminalreporter.section("kills")
+        for row in sorted(rows):
+            terminalreporter.write_line(row)

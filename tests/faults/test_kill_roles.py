@@ -3,7 +3,7 @@
 import json
 import shutil
 import subprocess
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from pathlib import Path
 from typing import Any
 
@@ -84,7 +84,9 @@ def platform_of_roles(zygote: Zygote, folder: Path) -> Generator[Platform]:
     zygote.finished("sandbox", "down", "--purge", "--yes", "--dir", home)
 
 
-def test_killed_role_changes_are_finished_by_the_next_run(platform_of_roles: Platform) -> None:
+def test_killed_role_changes_are_finished_by_the_next_run(
+    platform_of_roles: Platform, record_property: Callable[[str, object], None]
+) -> None:
     platform, zygote = platform_of_roles, platform_of_roles.zygote
     apply = ("roles", "apply", "--yes", "--config", platform.config)
     platform.reset()
@@ -92,7 +94,7 @@ def test_killed_role_changes_are_finished_by_the_next_run(platform_of_roles: Pla
     wanted = state(platform.home)
 
     done = 0
-    while done < kills(40):
+    while done < kills(30):
         platform.reset()
         for _ in range(_CHAIN):
             ended = zygote.run(*apply, kill_after=moment(clean.seconds))
@@ -102,7 +104,7 @@ def test_killed_role_changes_are_finished_by_the_next_run(platform_of_roles: Pla
         assert state(platform.home) == wanted
         second = zygote.finished("roles", "plan", "--config", platform.config, "--output", "json")
         assert json.loads(second.out)["data"]["steps"] == []
-    print(f"\nroles apply: {done} kills, a clean run takes {clean.seconds:.2f} s")
+    record_property("kills", f"roles apply: {done} kills, a clean run takes {clean.seconds:.2f} s")
 
 
 def test_journals_of_killed_runs_are_unfinished_and_their_chain_holds(platform_of_roles: Platform) -> None:

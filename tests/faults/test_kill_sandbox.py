@@ -1,6 +1,7 @@
 """kill -9 anywhere in `sandbox up`: the next runs finish the work, and nothing is started twice."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -19,7 +20,9 @@ def servers(home: Path) -> list[str]:
     return sorted(Path(argv[0]).name for argv in found if any(str(home) in word for word in argv[1:]))
 
 
-def test_a_killed_start_is_finished_by_the_next_one(zygote: Zygote, folder: Path) -> None:
+def test_a_killed_start_is_finished_by_the_next_one(
+    zygote: Zygote, folder: Path, record_property: Callable[[str, object], None]
+) -> None:
     home = folder / "sandbox"
     up = ("sandbox", "up", "--fast", "--dir", home)
     clean = zygote.finished(*up)
@@ -40,7 +43,7 @@ def test_a_killed_start_is_finished_by_the_next_one(zygote: Zygote, folder: Path
         zygote.finished("sandbox", "down", "--purge", "--yes", "--dir", home)
         assert servers(home) == []
         assert not home.exists()
-    print(f"\nsandbox up: {done} kills in {chains} chains, a clean run takes {clean.seconds:.2f} s")
+    record_property("kills", f"sandbox up: {done} kills in {chains} chains, a clean run takes {clean.seconds:.2f} s")
 
 
 @pytest.mark.parametrize("command", ["down", "purge"])
@@ -54,4 +57,21 @@ def test_a_killed_end_is_finished_by_the_next_one(zygote: Zygote, folder: Path, 
     zygote.finished(*down)
     assert servers(home) == []
     assert home.exists() == (command == "down")
+    zygote.finished("sandbox", "down", "--purge", "--yes", "--dir", home)
+
+
+def test_a_stanza_that_was_killed_between_its_two_files_is_made_anew(zygote: Zygote, folder: Path) -> None:
+    home = folder / "sandbox"
+    up = ("sandbox", "up", "--fast", "--dir", home)
+    zygote.finished(*up)
+    zygote.finished("sandbox", "down", "--dir", home)
+    repository = home / "pgbackrest" / "repo"
+    for path in sorted(repository.rglob("*"), reverse=True):
+        if path.is_file() and path.name != "archive.info":
+            path.unlink()
+        elif path.is_dir() and not any(path.iterdir()):
+            path.rmdir()
+    zygote.finished(*up)
+    told = json.loads(zygote.finished("sandbox", "status", "--dir", home, "--output", "json").out)["data"]
+    assert told["complete"]
     zygote.finished("sandbox", "down", "--purge", "--yes", "--dir", home)
