@@ -1,5 +1,6 @@
 """`dbops roles`: the roles, memberships, grants and owners that the configuration declares."""
 
+import shlex
 from dataclasses import replace
 from functools import partial
 from typing import Annotated
@@ -50,7 +51,7 @@ def _change(asked: AskedChange, names: list[str] | None, *, jobs: int, keep_goin
         *(Target(name, partial(ready.ready_cluster, config, name, now=now)) for name in clusters),
         *(Target(name, partial(ready.ready_database, config, name, now=now)) for name in databases),
     ]
-    return change(
+    result = change(
         asked,
         run,
         targets,
@@ -59,8 +60,15 @@ def _change(asked: AskedChange, names: list[str] | None, *, jobs: int, keep_goin
         jobs=jobs,
         keep_going=keep_going,
         may_lose_data=False,
-        next_actions=("dbops roles apply",) if asked.plan else ("dbops roles check",),
     )
+    return replace(result, next_actions=_next(asked, result))
+
+
+def _next(asked: AskedChange, result: Result) -> tuple[str, ...]:
+    if result.codes or not result.data.steps:
+        return ()
+    where = f" --config {shlex.quote(str(asked.config))}" if asked.config else ""
+    return (f"dbops roles {'apply' if asked.plan else 'check'}{where}",)
 
 
 @command(app, "check", "dbops roles check", "dbops roles check --output json")
