@@ -246,3 +246,33 @@ def test_a_pooler_of_sessions_serves(pooler: str, folder: Path, run: Run) -> Non
     here = place(pooler, folder)
     with postgres.only_run(here, run, target="main", subject="roles") as guard:
         guard()
+
+
+@pytest.fixture
+def tls_server(folder: Path, certificate: tuple[Path, Path]) -> Generator[str]:
+    """A server that speaks TLS only; its certificate is for `localhost`."""
+    cert, key = certificate
+    settings = {
+        "ssl": "on",
+        "ssl_cert_file": str(cert),
+        "ssl_key_file": str(key),
+        "ssl_min_protocol_version": "TLSv1.3",
+    }
+    server = pg.Server(folder / "tls", port=free_port(), durable=False, wal_segment_mb=1, settings=settings)
+    with pg.running(server, "tls"):
+        yield make_conninfo(pg.conninfo(server, password="tls"), host="localhost")
+
+
+def test_tls_is_spoken_with_whom_the_certificate_names_and_nobody_else(
+    tls_server: str, folder: Path, run: Run, certificate: tuple[Path, Path]
+) -> None:
+    trusted = Tls(mode="verify-full", root_cert=certificate[0])
+    with postgres.connect(place(tls_server, folder, tls=trusted), run, target="main") as connection:
+        told = postgres.record(connection, "SELECT ssl, version FROM pg_stat_ssl WHERE pid = pg_backend_pid()")
+        assert told == {"ssl": True, "version": "TLSv1.3"}
+    stranger = place(tls_server, folder, tls=trusted, host="127.0.0.1")  # the certificate does not name it
+    with pytest.raises(Unreachable, match="certificate"), postgres.connect(stranger, run, target="main"):
+        pass
+    unknown = place(tls_server, folder, tls=Tls(mode="verify-full", root_cert=folder / "nowhere.crt"))
+    with pytest.raises(Unreachable, match="root certificate"), postgres.connect(unknown, run, target="main"):
+        pass
