@@ -252,12 +252,10 @@ def test_a_pooler_of_sessions_serves(pooler: str, folder: Path, run: Run) -> Non
 def tls_server(folder: Path, certificate: tuple[Path, Path]) -> Generator[str]:
     """A server that speaks TLS only; its certificate is for `localhost`."""
     cert, key = certificate
-    settings = {
-        "ssl": "on",
-        "ssl_cert_file": str(cert),
-        "ssl_key_file": str(key),
-        "ssl_min_protocol_version": "TLSv1.3",
-    }
+    settings = (
+        *(("ssl", "on"), ("ssl_min_protocol_version", "TLSv1.3")),
+        *(("ssl_cert_file", str(cert)), ("ssl_key_file", str(key))),
+    )
     server = pg.Server(folder / "tls", port=free_port(), durable=False, wal_segment_mb=1, settings=settings)
     with pg.running(server, "tls"):
         yield make_conninfo(pg.conninfo(server, password="tls"), host="localhost")
