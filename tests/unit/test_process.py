@@ -81,6 +81,7 @@ def test_a_listener_that_fails_ends_the_program(tmp_path: Path) -> None:
 def test_a_grandchild_that_keeps_the_pipes_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(process, "GRACE_S", 0.2)
     done = shell("sleep 60 & echo $!")
+    assert alive.is_alive(int(done.out))
     os.kill(int(done.out), signal.SIGKILL)
 
 

@@ -111,7 +111,7 @@ def test_a_certificate_that_nobody_vouches_for_is_refused(folder: Path, certific
 
 @pytest.mark.parametrize("way", ["start", "stop"])
 def test_a_child_of_a_killed_redis_is_not_taken_for_it(folder: Path, way: str) -> None:
-    slow = (("rdb-key-save-delay", "60000000"),)
+    slow = (("rdb-key-save-delay", "60000000"), ("save", ""))
     with rd.running(rd.Server(folder / "redis", settings=slow), "sesame") as server:
         with store.connect(place(folder, server, "sesame"), target="cache") as client:
             ask(client, "SET", "a", "b")
