@@ -1,5 +1,6 @@
 """A program on a pseudo-terminal: what it shows is read, what a person would type is typed."""
 
+import codecs
 import fcntl
 import os
 import pty
@@ -44,6 +45,7 @@ class Terminal:
         if stdout:
             os.close(out)
         self._terminal = ours
+        self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
         self.shown = ""
 
     def await_text(self, pattern: str) -> re.Match[str]:
@@ -78,5 +80,5 @@ class Terminal:
             data = os.read(self._terminal, 65_536)
         except OSError:  # Linux tells the end of a pseudo-terminal so
             return False
-        self.shown += data.decode("utf-8", "replace").replace("\r\n", "\n")
+        self.shown += self._decoder.decode(data).replace("\r\n", "\n")
         return bool(data)

@@ -17,7 +17,7 @@ from dbops.cli import given
 given.spare()
 
 FAMILIES = {
-    "status": "Every target on one screen: reachable, version, backups, what needs attention.",
+    "status": "Show every target on one screen: reachable, version, backups, what needs attention.",
     "roles": "Least-privilege roles, memberships, grants and owners, as the configuration declares them.",
     "config": "The configuration: a template, its validation, the resolved view, a JSON Schema.",
     "journal": "What was done, by whom, with what outcome.",
@@ -108,6 +108,10 @@ def hoisted(argv: Sequence[str]) -> list[str]:
 def main(argv: Sequence[str] | None = None) -> NoReturn:
     """Run one command and exit with its code: the only way out, whatever the output mode."""
     _occupy_standard_streams()
+    if "_DBOPS_COMPLETE" in os.environ:
+        from dbops.cli import completion
+
+        completion.prepare(hoisted)
     given_words = list(sys.argv[1:] if argv is None else argv)
     try:
         outcome = app(hoisted(given_words), prog_name="dbops", standalone_mode=False)

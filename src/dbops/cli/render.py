@@ -8,7 +8,7 @@ import re
 import select
 import shutil
 import sys
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
 from typing import Any, TextIO
 
 from rich.console import Console
@@ -53,10 +53,8 @@ def prepare(*, no_color: bool, quiet: bool, verbose: bool) -> None:
 
 class _Console(Console):
     def on_broken_pipe(self) -> None:
-        """Let the door tell a reader that has gone (rich exits with 1); a run outlives that of its progress."""
-        if self.file is not sys.stderr:
-            raise  # noqa: PLE0704  # called where BrokenPipeError was caught
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())
+        """Let us tell a reader that has gone: rich would exit with 1."""
+        raise  # noqa: PLE0704  # called where BrokenPipeError was caught
 
 
 def _console(*, stderr: bool = False) -> Console:
@@ -156,7 +154,7 @@ def _on_stderr(text: str, tone: Tone, *, wrap: bool = False) -> None:
     if sys.stderr is None:  # pyright: ignore[reportUnnecessaryComparison]  # rich would take stdout instead
         return
     _end_progress()
-    with contextlib.suppress(OSError, ValueError):  # nobody listens any more: the exit code still tells
+    with _nobody_may_listen():
         console = _console(stderr=True)
         console.print(_text(text, tone), soft_wrap=not (wrap and console.is_terminal))
 
@@ -191,7 +189,7 @@ def progress(event: Progress) -> None:
             _on_stderr(text, Tone.FAINT)
     elif sys.stderr is not None and sys.stderr.isatty() and os.environ.get("TERM") != "dumb":
         width = shutil.get_terminal_size().columns - 1
-        with contextlib.suppress(OSError, ValueError):
+        with _nobody_may_listen():
             sys.stderr.write("\r\x1b[2K" + ("" if over else visible(text).replace("\n", " ")[:width]))
             sys.stderr.flush()
         _settings["unfinished"] = not over
@@ -201,7 +199,7 @@ def _end_progress() -> None:
     """Take the line of progress away before anything else is said: a failed run leaves it behind."""
     if _settings["unfinished"]:
         _settings["unfinished"] = False
-        with contextlib.suppress(OSError, ValueError):
+        with _nobody_may_listen():
             sys.stderr.write("\r\x1b[2K")
             sys.stderr.flush()
 
@@ -244,9 +242,23 @@ def ask(question: str) -> str:
     return os.read(terminal, 4096).decode(errors="replace").strip()
 
 
+@contextlib.contextmanager
+def _nobody_may_listen() -> Generator[None]:
+    """A run outlives the reader of its stderr: the exit code and the journal still tell."""
+    try:
+        yield
+    except (OSError, ValueError):
+        _abandon(sys.stderr)
+
+
 def abandon_stdout() -> None:
-    """Point stdout at nothing, so that the interpreter's last flush finds no broken pipe."""
+    with contextlib.suppress(OSError):
+        _abandon(_stdout())
+
+
+def _abandon(stream: TextIO) -> None:
+    """Point a stream at nothing, so that the interpreter's last flush does not fail and change the exit code."""
     with contextlib.suppress(OSError, ValueError):
         nothing = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(nothing, _stdout().fileno())
+        os.dup2(nothing, stream.fileno())
         os.close(nothing)
