@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from dbops.cli.envelope import plain
@@ -81,5 +81,6 @@ def test_what_has_no_form_is_a_bug_and_said_so(value: object) -> None:
         max_leaves=20,
     )
 )
+@example([float("nan"), {"x": float("inf")}])
 def test_whatever_comes_out_is_strict_json(value: object) -> None:
     json.dumps(plain(value), allow_nan=False)

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from urllib.parse import quote, quote_plus
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from psycopg.conninfo import make_conninfo
 
@@ -45,6 +45,7 @@ def forget() -> None:
 
 @pytest.mark.parametrize("form", WRITTEN)
 @given(secret=SECRETS, before=AROUND, after=AROUND)
+@example(secret='it\'s "öpen" \\ sesame/+%', before="", after="")
 def test_no_registered_secret_survives(form: str, secret: str, before: str, after: str) -> None:
     forget()
     redact.register(secret)
@@ -60,6 +61,14 @@ def test_of_two_secrets_that_overlap_nothing_remains(first: str, second: str, af
     redact.register(joined[len(first) - 1 :] if len(second) > 3 else second)
     assert redact.redact(joined) == redact.MARK
     assert first not in redact.redact(joined + after)
+
+
+@given(AROUND, SECRETS, AROUND)
+def test_of_a_secret_inside_another_nothing_remains(before: str, inner: str, after: str) -> None:
+    forget()
+    redact.register(before + inner + after)
+    redact.register(inner)
+    assert redact.redact(before + inner + after) == redact.MARK
 
 
 @given(SECRETS)
