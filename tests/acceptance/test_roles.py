@@ -119,3 +119,12 @@ def test_unknown_targets_are_wrong_usage(dbops: Dbops, config: Path) -> None:
     done = dbops("roles", "plan", "--config", config, "--target", "cache")
     assert done.returncode == 2
     assert "agent_studio" in done.stderr
+
+
+def test_a_short_list_of_journals_begins_with_the_very_last(dbops: Dbops, config: Path) -> None:
+    listed = dbops("journal", "list", "--limit", "500", "--config", config, "--output", "json")
+    began = [one["began"] for one in data(listed)["journals"]]
+    assert began == sorted(began, reverse=True)
+    for limit in range(1, 8):
+        short = dbops("journal", "list", "--limit", str(limit), "--config", config, "--output", "json")
+        assert data(short)["journals"] == data(listed)["journals"][:limit]

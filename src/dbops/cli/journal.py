@@ -44,9 +44,8 @@ def list_(
     """List the journals, newest first."""
     state_dir = find.state_dir_of(asked.config)
     names = journal.names(state_dir)
-    shown = [journal.read(state_dir, name) for name in reversed(names[-limit:])]
-    # the targets of one run share its id: their moments put them in order
-    entries = tuple(sorted((_entry(read) for read in shown), key=lambda e: e.began, reverse=True))
+    shown = _newest(state_dir, names, limit)
+    entries = tuple(_entry(read) for read in shown)
     columns = (*(Column(t) for t in ("run", "target", "command", "outcome", "steps")), Column("actor", shrinks=True))
     rows = tuple(
         (
@@ -63,6 +62,17 @@ def list_(
     return Result(
         {"journals": entries, "total": len(names)}, screen, tuple(f for r in shown for f in _wrong(state_dir, r))
     )
+
+
+_RUN_ID = len("20261120T214550.123Z-4f2a")
+
+
+def _newest(state_dir: Path, names: list[str], limit: int) -> list[journal.Read]:
+    """Read the newest journals. Names sort by run, not by target: the moments within a run put those in order."""
+    oldest = min(names[-limit:], default="")[:_RUN_ID]
+    wanted = [name for name in names if name >= oldest]
+    reads = [journal.read(state_dir, name) for name in wanted]
+    return sorted(reads, key=lambda read: read.records[0].at if read.records else "", reverse=True)[:limit]
 
 
 def _entry(read: journal.Read) -> Entry:
