@@ -109,7 +109,7 @@ def change(  # noqa: PLR0917  # Typer gives them by name
 @door.command(app, "fail", "dbops risky fail bug")
 def fail(_asked: Asked, how: str) -> door.Result:
     """Fail in a way that nobody expected, or say something odd."""
-    hostile = "a\x1b[31m\x9bb\nc\u202ed\udcff"
+    hostile = "a\x1b[31m\x9bb\nc\u202ed\udcffé🙂"
     match how:
         case "bug":
             secret = "hunter22"

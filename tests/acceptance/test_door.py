@@ -455,8 +455,11 @@ def test_with_stderr_closed_nothing_but_the_result_is_on_stdout(env: dict[str, s
 
 
 def test_no_file_of_ours_takes_the_place_of_a_closed_stream(env: dict[str, str], folder: Path) -> None:
-    change = shlex.join([*RISKY, "change", "--world", str(folder), "--during", "echo said; echo complained >&2"])
+    change = shlex.join(
+        [*RISKY, "change", "--world", str(folder), "--during", "readlink /proc/$PPID/fd/[012] > streams"]
+    )
     assert sh(f"{change} <&- >&- 2>&-", env, folder).returncode == 1  # done, but the result had no place
+    assert (folder / "streams").read_text() == "/dev/null\n" * 3
     state = folder / "state"
     assert [journal.read(state, name).outcome for name in journal.names(state)] == ["done"]
     assert (folder / "audit").read_text() == "step 0\nstep 1\n"
@@ -477,7 +480,7 @@ def test_names_that_a_terminal_cannot_show_are_escaped_and_json_stays_json(
     assert told.returncode == 0, told.stderr
     assert not re.search("[\x00-\x09\x0b-\x1f\x7f-\x9f\u202e]", told.stdout)
     [name] = json.loads(risky(env, folder, "unprintable", "-o", "json").stdout)["data"]["names"]
-    assert name == "a\x1b[31m\x9bb\nc\u202ed\udcff"
+    assert name == "a\x1b[31m\x9bb\nc\u202ed\udcffé🙂"
 
 
 # ── Terminals ────────────────────────────────────────────────────────────────────────────────────

@@ -238,7 +238,7 @@ def ask(question: str) -> str:
     terminal = sys.stdin.fileno()
     while not select.select([terminal], [], [], 0.1)[0]:
         stop.check()
-    # not through sys.stdin: what it reads ahead, a pasted second answer, would be invisible to select
+    # not through sys.stdin: what its buffer held, such as a pasted second answer, select would not see
     return os.read(terminal, 4096).decode(errors="replace").strip()
 
 
