@@ -20,6 +20,7 @@ from dbops.errors import DbopsError, ExitCode, Unreachable, worst
 from dbops.stores import pgbackrest, postgres, redis
 
 _MOMENT_S = 0.05
+_LEAST = timedelta(milliseconds=250)
 _AT_ONCE = 32  # a hundred databases of one cluster must fit under its max_connections
 
 
@@ -137,7 +138,9 @@ def _cluster(name: str, place: Cluster, run: Run, deadline: timedelta, now: date
     }
     findings = list(_archiving(name, row))
     if place.stanza is not None:
-        findings += _backups(name, place, facts, deadline, now)
+        # what is left of the deadline, less a moment to tell that it was not enough
+        left = max(_LEAST, deadline - timedelta(seconds=clock.monotonic() - began) - _LEAST)
+        findings += _backups(name, place, facts, left, now)
     return Status(name, "cluster", "ok", latency, row["version"].split()[0], facts, tuple(findings))
 
 
@@ -172,7 +175,7 @@ def _backups(name: str, place: Cluster, facts: dict[str, Any], deadline: timedel
 
 _DATABASE = """
     SELECT current_setting('server_version') AS version, pg_database_size(current_database()) AS size_bytes,
-           pg_is_in_recovery() AS standby, to_regclass('alembic_version') IS NOT NULL AS migrated,
+           pg_is_in_recovery() AS standby, to_regclass('public.alembic_version') IS NOT NULL AS migrated,
            to_regnamespace('dbops') IS NOT NULL AS ledger"""
 
 
@@ -181,7 +184,7 @@ def _database(name: str, place: Postgres, run: Run, deadline: timedelta) -> Stat
     with postgres.connect(place, run, target=name, statement_timeout=deadline, connect_timeout=deadline) as connection:
         row = postgres.record(connection, _DATABASE)
         latency = timedelta(seconds=clock.monotonic() - began)
-        head = postgres.record(connection, "SELECT version_num FROM alembic_version") if row["migrated"] else {}
+        head = postgres.record(connection, "SELECT version_num FROM public.alembic_version") if row["migrated"] else {}
     facts = {
         "cluster": place.cluster,
         "size_bytes": row["size_bytes"],

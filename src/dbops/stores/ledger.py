@@ -42,11 +42,10 @@ _CREATE = (
 )
 _UPGRADES: Mapping[int, tuple[str, ...]] = {1: _CREATE}  # what leads to each version from the one before
 VERSION = max(_UPGRADES)
-_OWNED = (
-    "ALTER SCHEMA dbops OWNER TO {}",
-    "ALTER TABLE dbops.version OWNER TO {}",
-    "ALTER TABLE dbops.entries OWNER TO {}",
-    "ALTER FUNCTION dbops.only_append() OWNER TO {}",
+_GRANTED = (
+    "GRANT USAGE ON SCHEMA dbops TO {}",
+    "GRANT SELECT ON dbops.version, dbops.entries TO {}",
+    "GRANT INSERT ON dbops.entries TO {}",
 )
 _STAMP = """INSERT INTO dbops.version (version) VALUES (%s)
     ON CONFLICT (one) DO UPDATE SET version = excluded.version, since = excluded.since"""
@@ -61,8 +60,27 @@ _ENTRY = """
      WHERE d.datname = pg_catalog.current_database()"""
 
 
+# Whoever owns a table can hang a view, a trigger or a default on it, which then runs with the reader's rights.
+_FOREIGN = """
+    SELECT pg_catalog.string_agg(DISTINCT r.rolname::text, ', ')
+      FROM (SELECT nspowner FROM pg_catalog.pg_namespace WHERE nspname = 'dbops'
+            UNION SELECT relowner FROM pg_catalog.pg_class
+             WHERE relnamespace = (SELECT oid FROM pg_catalog.pg_namespace WHERE nspname = 'dbops')
+            UNION SELECT proowner FROM pg_catalog.pg_proc
+             WHERE pronamespace = (SELECT oid FROM pg_catalog.pg_namespace WHERE nspname = 'dbops')) o (owner)
+      JOIN pg_catalog.pg_roles r ON r.oid = o.owner
+     WHERE NOT r.rolsuper AND r.rolname <> current_user"""
+
+
 def observe(connection: Connection, *, target: str) -> int | None:
     """Return the version of the ledger in this database, none where there is none."""
+    foreign = connection.execute(_FOREIGN).fetchone()
+    if foreign is not None and foreign[0] is not None:
+        raise Refused(
+            f"schema dbops, or something in it, belongs to {foreign[0]}: what it says or does cannot be trusted",
+            hint="look at it, then hand it to the administrator or drop it: ALTER SCHEMA dbops OWNER TO ...",
+            target=target,
+        )
     there = connection.execute("SELECT to_regclass('dbops.version') IS NOT NULL").fetchone()
     if there is None or not there[0]:
         return None
@@ -78,18 +96,21 @@ def observe(connection: Connection, *, target: str) -> int | None:
 
 
 def install(version: int | None, *, owner: str | None = None) -> tuple[Statement, ...]:
-    """Tell what leads from `version` to the newest; nothing when it is that. `owner` shall own it in the end."""
+    """Tell what leads from `version` to the newest; nothing when it is that. `owner` may read it and add to it.
+
+    It belongs to whoever installs it, the administrator: see _FOREIGN.
+    """
     if version == VERSION:
         return ()
     texts = [text for number in range((version or 0) + 1, VERSION + 1) for text in _UPGRADES[number]]
-    owned = tuple(Statement(text, ((owner,),)) for text in _OWNED) if owner is not None else ()
-    return (*map(Statement, texts), Statement(_STAMP, values=(str(VERSION),)), *owned)
+    granted = tuple(Statement(text, ((owner,),)) for text in _GRANTED) if owner is not None else ()
+    return (*map(Statement, texts), Statement(_STAMP, values=(str(VERSION),)), *granted)
 
 
 def apply(connection: Connection, statements: tuple[Statement, ...], *, target: str) -> None:
     """Install or upgrade, whole or not at all. Two runs with other subjects may come here at once: the later waits."""
     with connection.transaction():
-        connection.execute("SELECT pg_advisory_xact_lock(hashtextextended('dbops:ledger', 0))")
+        connection.execute("SELECT pg_advisory_xact_lock(hashtextextended('dbops:ledger', 0::bigint))")
         if observe(connection, target=target) == VERSION:
             return
         for statement in statements:

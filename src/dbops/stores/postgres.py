@@ -33,6 +33,7 @@ from dbops.redact import redact, register
 Connection = psycopg.Connection[Any]
 
 _CONNECT_S = 10
+_PROBE_S = 5.0
 _KEEPALIVES = {"keepalives": 1, "keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 3}
 # Set after connecting, never as startup options: a pooler refuses those it does not know.
 _SESSION = {
@@ -40,6 +41,8 @@ _SESSION = {
     "DateStyle": "ISO, YMD",
     "client_min_messages": "warning",
     "idle_in_transaction_session_timeout": "60s",
+    "idle_session_timeout": "0",  # the connection of a lock idles while its holder works
+    "lock_timeout": "0",
     "client_connection_check_interval": "5s",  # a backend whose client is gone stops its statement
 }
 
@@ -87,9 +90,11 @@ def connect(
         )
         connection = psycopg.connect(string, autocommit=True)
         try:
-            _refuse_a_pooler(connection, string, target)
-            _settle(connection, statement_timeout)
             with stop.listening(_canceller(connection)):
+                # First of all: whoever may create functions in a database must not answer in pg_catalog's place.
+                connection.execute("SET search_path = pg_catalog, pg_temp")
+                _refuse_a_pooler(connection, string, target)
+                _settle(connection, statement_timeout)
                 yield connection
         finally:
             connection.close()
@@ -98,7 +103,9 @@ def connect(
 def _settle(connection: Connection, statement_timeout: timedelta) -> None:
     wanted = {**_SESSION, "statement_timeout": f"{round(statement_timeout.total_seconds() * 1000)}ms"}
     if connection.info.server_version < 140000:
-        del wanted["client_connection_check_interval"]
+        del wanted["client_connection_check_interval"], wanted["idle_session_timeout"]
+    if connection.info.server_version >= 170000:
+        wanted["transaction_timeout"] = "0"
     setting = sql.SQL(", ").join(sql.SQL("set_config({}, {}, false)").format(*pair) for pair in wanted.items())
     connection.execute(sql.SQL("SELECT {}").format(setting))
 
@@ -128,15 +135,39 @@ def _refuse_a_pooler(connection: Connection, string: str, target: str) -> None:
     own = _backend(connection)
     if own == connection.info.backend_pid:
         return
-    with psycopg.connect(string) as other:
-        seen = _backend(other)
-        moved = _backend(connection) != own
-    if moved or seen == own:
+    try:
+        with psycopg.connect(string) as other, _hung_up_after(other, _PROBE_S):
+            shared = _backend(other) == own or _backend(connection) != own
+    except psycopg.OperationalError:
+        shared = True  # a pooler that has no second session for us does not serve either
+    if shared:
         raise Refused(
-            "the connection goes through a pooler in transaction mode (PgBouncer?): its sessions are not ours",
+            "the connection goes through a pooler in transaction mode, or of one session (PgBouncer?)",
             hint="let the dsn lead straight to PostgreSQL: session settings and locks do not survive such pooling",
             target=target,
         )
+
+
+@contextmanager
+def _hung_up_after(connection: Connection, seconds: float) -> Generator[None]:
+    """Close the line of a connection that waits in somebody's queue, where no cancel request is heard."""
+    import socket
+    import threading
+
+    line = socket.socket(fileno=os.dup(connection.fileno()))
+
+    def hang_up() -> None:
+        with suppress(OSError):
+            line.shutdown(socket.SHUT_RDWR)
+
+    timer = threading.Timer(seconds, hang_up)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
+        line.close()
 
 
 def _backend(connection: Connection) -> int:
@@ -248,14 +279,14 @@ def set_local_timeouts(connection: Connection, lock_timeout: timedelta) -> None:
 
 _HELD = """
     SELECT EXISTS (SELECT FROM pg_locks WHERE locktype = 'advisory' AND granted AND pid = pg_backend_pid()
-                      AND objsubid = 1 AND (classid::bigint << 32 | objid::bigint) = hashtextextended(%s, 0))"""
+                      AND objsubid = 1 AND (classid::bigint << 32 | objid::bigint) = hashtextextended(%s, 0::bigint))"""
 
 _HOLDER = """
     SELECT coalesce(a.application_name, '?'), l.pid, a.backend_start
       FROM pg_locks l LEFT JOIN pg_stat_activity a ON a.pid = l.pid
      WHERE l.locktype = 'advisory' AND l.granted
        AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
-       AND l.objsubid = 1 AND (l.classid::bigint << 32 | l.objid::bigint) = hashtextextended(%s, 0)"""
+       AND l.objsubid = 1 AND (l.classid::bigint << 32 | l.objid::bigint) = hashtextextended(%s, 0::bigint)"""
 
 
 @contextmanager
@@ -269,7 +300,7 @@ def only_run(
     name = f"dbops:{target}:{subject}"
     with connect(place, run, target=target, dbname=dbname) as connection:
         await_lock(
-            lambda: _one(connection, "SELECT pg_try_advisory_lock(hashtextextended(%s, 0))", name) is True,
+            lambda: _one(connection, "SELECT pg_try_advisory_lock(hashtextextended(%s, 0::bigint))", name) is True,
             holder=lambda: _holder(connection, name),
             what=f"{target} ({subject})",
             target=target,
@@ -326,22 +357,40 @@ def reap_dead_runs(connection: Connection, target: str) -> list[str]:
             told = _RUN_NAME.match(application)
             if told is None or told["id"] != host_id() or _alive(int(told["pid"]), told["stamp"]):
                 continue
-            connection.execute("SELECT pg_terminate_backend(%s, 5000)", (backend,))
+            connection.execute("SELECT pg_terminate_backend(%s, 5000::bigint)", (backend,))
             ended.append(told["run"])
         return ended
 
 
 def _alive(pid: int, stamp: str) -> bool:
-    """Tell whether the process that began the run still lives; a zombie does not, nor who got its number since."""
+    """Tell whether the process that began the run still lives; when in doubt, it does.
+
+    A zombie is dead. Who got the number of a dead one began after the run and is no dbops; a clock that was set
+    during the run can look like the first, but not like the second.
+    """
     try:
         fields = Path(f"/proc/{pid}/stat").read_text(encoding="ascii", errors="replace").rpartition(")")[2].split()
+        words = Path(f"/proc/{pid}/cmdline").read_bytes()
         boot = next(
             int(line.split()[1])
             for line in Path("/proc/stat").read_text(encoding="ascii").splitlines()
             if line.startswith("btime")
         )
+    except (FileNotFoundError, ProcessLookupError):
+        return _answers(pid)
     except (OSError, ValueError, StopIteration):
-        return False
+        return True
     began = boot + int(fields[19]) / os.sysconf("SC_CLK_TCK")
     run_began = units.parse_instant(_since(f"{stamp}-")).timestamp()
-    return fields[0] != "Z" and began <= run_began + 2  # btime is whole seconds
+    return fields[0] != "Z" and (began <= run_began + 2 or b"dbops" in words)  # btime is whole seconds
+
+
+def _answers(pid: int) -> bool:
+    """Ask the kernel where /proc hides the processes of other accounts."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return False  # ours, and /proc would have shown it: it has ended between the two looks

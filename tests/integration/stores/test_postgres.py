@@ -103,11 +103,11 @@ def test_tls_that_the_server_does_not_speak_is_not_silently_dropped(tcp_server: 
 @pytest.mark.parametrize("name", ['quo"te', "new\nline", "per%cent", "bra{}ce", "%s", "ünï", "a" * 63])
 def test_hostile_names_and_values_stay_names_and_values(here: Cluster, run: Run, name: str) -> None:
     with postgres.connect(here, run, target="main") as connection:
-        postgres.execute(connection, Statement("CREATE TABLE {} (x text)", ((name,),)))
-        postgres.execute(connection, Statement("INSERT INTO {} VALUES (%s || '%%')", ((name,),), (name,)))
+        postgres.execute(connection, Statement("CREATE TABLE {} (x text)", (("public", name),)))
+        postgres.execute(connection, Statement("INSERT INTO {} VALUES (%s || '%%')", (("public", name),), (name,)))
         row = connection.execute("SELECT relname FROM pg_class WHERE relname = %s", (name,)).fetchone()
         assert row == (name,)
-        assert connection.execute(postgres.compose(Statement("SELECT x FROM {}", ((name,),)))).fetchone() == (
+        assert connection.execute(postgres.compose(Statement("SELECT x FROM {}", (("public", name),)))).fetchone() == (
             f"{name}%",
         )
 
@@ -273,4 +273,40 @@ def test_tls_is_spoken_with_whom_the_certificate_names_and_nobody_else(
         pass
     unknown = place(tls_server, folder, tls=Tls(mode="verify-full", root_cert=folder / "nowhere.crt"))
     with pytest.raises(Unreachable, match="root certificate"), postgres.connect(unknown, run, target="main"):
+        pass
+
+
+def test_functions_that_somebody_put_into_the_database_are_not_called(here: Cluster, run: Run, database: str) -> None:
+    """Whoever may create functions in `public` would otherwise run them with the administrator's rights."""
+    with psycopg.connect(database, autocommit=True) as owner:
+        owner.execute("CREATE TABLE public.trapped (who text)")
+        for name, arguments, result in (
+            ("hashtextextended", "text, int", "bigint"),
+            ("pg_terminate_backend", "int, int", "boolean"),
+            ("set_config", "text, text, boolean", "text"),
+        ):
+            trap = f"CREATE FUNCTION public.{name}({arguments}) RETURNS {result} LANGUAGE plpgsql AS"
+            body = f"'BEGIN INSERT INTO public.trapped VALUES (current_user); RETURN NULL::{result}; END'"
+            owner.execute(f"{trap} {body}")  # pyright: ignore[reportCallIssue, reportArgumentType]
+        with postgres.only_run(here, run, target="main", subject="roles") as guard:
+            guard()
+        with postgres.connect(here, run, target="main") as connection:
+            postgres.reap_dead_runs(connection, "main")
+        assert owner.execute("SELECT * FROM public.trapped").fetchall() == []
+
+
+def test_a_lock_outlives_the_idle_timeout_of_its_role(here: Cluster, run: Run, database: str) -> None:
+    with psycopg.connect(database, autocommit=True) as admin:
+        admin.execute("ALTER ROLE postgres SET idle_session_timeout = '50ms'")
+        try:
+            with postgres.only_run(here, run, target="main", subject="roles") as guard:
+                admin.execute("SET idle_session_timeout = 0; SELECT pg_sleep(0.3)")
+                guard()
+        finally:
+            admin.execute("ALTER ROLE postgres RESET idle_session_timeout")
+
+
+@pytest.mark.parametrize("pooler", ["transaction\ndefault_pool_size = 1"], indirect=True)
+def test_a_pooler_of_one_session_is_refused_and_not_waited_for(pooler: str, folder: Path, run: Run) -> None:
+    with pytest.raises(Refused, match="pooler"), postgres.connect(place(pooler, folder), run, target="main"):
         pass
