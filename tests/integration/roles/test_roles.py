@@ -350,7 +350,7 @@ def test_a_check_finds_nothing_after_an_apply_and_tells_what_was_undone(shop: Pl
     shop.sql("CREATE FUNCTION loose() RETURNS int LANGUAGE sql SECURITY DEFINER AS 'SELECT 1'")
     shop.sql(f"GRANT SELECT ON summary TO {shop.role('read')}")
     found = {f.code for f in ready.checked(config, ("shop",), shop.run)}
-    assert found == {"DBR101", "DBR130", "DBR140", "DBR141", "DBR150"}
+    assert found == {"DBR101", "DBR130", "DBR140", "DBR141", "DBR142", "DBR150"}
 
 
 def test_what_cannot_be_reached_is_no_pass(shop: Platform) -> None:
@@ -389,3 +389,75 @@ def test_members_of_extensions_are_left_to_their_extension(shop: Platform) -> No
     named = [statement.shown() for step in shop.apply(shop.whole()) for statement in step.statements]
     assert not [text for text in named if "hstore" in text or "pg_stat_statements" in text]
     assert shop.apply(shop.whole()) == []
+
+
+def test_a_function_of_somebody_else_is_not_given_the_rights_of_the_owner(shop: Platform) -> None:
+    """Its body would run as the owner, past row security; who wrote it is to be asked first."""
+    config = shop.whole()
+    shop.apply(config)
+    mallory = shop.role("mallory")
+    shop.sql(f"CREATE ROLE {mallory}; CREATE SCHEMA play AUTHORIZATION {mallory}")
+    shop.sql(
+        f"""SET ROLE {mallory}; CREATE FUNCTION play.run(q text) RETURNS text LANGUAGE plpgsql SECURITY DEFINER
+            SET search_path = pg_catalog AS 'DECLARE r text; BEGIN EXECUTE q INTO r; RETURN r; END'"""
+    )
+    shop.apply(config)
+    assert shop.sql("SELECT play.run('SELECT current_user')") == [(mallory,)]
+    assert "DBR142" in {f.code for f in ready.checked(config, ("shop",), shop.run)}
+
+
+@pytest.mark.parametrize("above", ["owner", "pg_execute_server_program"])
+def test_undeclared_members_of_what_matters_are_told(shop: Platform, above: str) -> None:
+    config = shop.whole()
+    shop.apply(config)
+    role = shop.role(above) if above == "owner" else above
+    shop.sql(f"CREATE ROLE {shop.role('stranger')}; GRANT {role} TO {shop.role('stranger')}")
+    told = [f.code for f in ready.checked(config, ("main",), shop.run) if shop.role("stranger") in f.message]
+    assert told == ["DBR114"]
+
+
+def test_expired_passwords_and_roles_that_can_be_handed_on_are_told(shop: Platform) -> None:
+    config = shop.whole()
+    shop.apply(config)
+    login = shop.role("svc_a")
+    shop.sql(f"ALTER ROLE {login} VALID UNTIL '2020-01-01'; GRANT {shop.role('write')} TO {login} WITH ADMIN OPTION")
+    assert {f.code for f in ready.checked(config, ("main",), shop.run) if login in f.message} == {"DBR115", "DBR124"}
+
+
+def test_privileges_of_everybody_on_single_columns_are_told(shop: Platform) -> None:
+    config = shop.whole()
+    shop.apply(config)
+    shop.sql("GRANT UPDATE (id) ON orders TO PUBLIC")
+    told = [f.message for f in ready.checked(config, ("shop",), shop.run) if f.code == "DBR170"]
+    assert [message.split()[0] for message in told] == ["PUBLIC"]
+
+
+@pytest.mark.parametrize("verb", ["plan", "apply"])
+def test_a_ledger_that_its_database_s_owner_could_have_trapped_is_refused(shop: Platform, verb: str) -> None:
+    config = shop.whole()
+    shop.apply(config)
+    owner = shop.role("owner")
+    shop.sql(
+        f"ALTER SCHEMA dbops OWNER TO {owner}; ALTER TABLE dbops.version RENAME TO old; GRANT CREATE ON SCHEMA dbops TO {owner}"
+    )
+    shop.sql(f"SET ROLE {owner}; CREATE VIEW dbops.version AS SELECT 1 / 0 AS version")
+    run = replace(shop.run, plan_only=verb == "plan")
+    with pytest.raises(Refused, match="cannot be trusted"), ready.ready_database(config, "shop", run, clock.now()):
+        pass
+
+
+def test_the_owner_reads_the_ledger_and_adds_to_it_and_no_more(shop: Platform) -> None:
+    shop.apply(shop.whole())
+    owner = shop.role("owner")
+    shop.sql(f"SET ROLE {owner}; SELECT version FROM dbops.version")
+    shop.sql(
+        f"""SET ROLE {owner}; INSERT INTO dbops.entries (run, actor, command, target, subject, kind, detail,
+            system_identifier, database_oid, timeline) VALUES ('', '', '', '', '', '', '{{}}', 1, 1, 1)"""
+    )
+    for forbidden in (
+        "UPDATE dbops.version SET version = 0",
+        "CREATE TABLE dbops.mine ()",
+        "DELETE FROM dbops.entries",
+    ):
+        with pytest.raises(psycopg.errors.InsufficientPrivilege):
+            shop.sql(f"SET ROLE {owner}; {forbidden}")

@@ -28,6 +28,7 @@ def check_cluster(facts: ClusterFacts, wish: ClusterWish, *, steps: int) -> list
     found = [*drift(target, steps)]
     for role in sorted(facts.roles, key=lambda role: role.name):
         found += _role(facts, role, wish.role(role.name), target)
+    found += _foreign_members(facts, wish)
     found += not_droppable(facts, wish)
     return found
 
@@ -63,6 +64,11 @@ def _role(facts: ClusterFacts, role: RoleFacts, want: RoleWish | None, target: s
             )
     elif want is not None and role.attributes.superuser and want.attributes.superuser and not of_ours:
         yield Finding(Severity.INFO, "DBR112", target, f"{name} is superuser, as declared", None)
+    if want is not None and role.expired and role.attributes.login:
+        yield Finding(
+            Severity.WARNING, "DBR124", target, f"the password of {name} has expired: nobody logs in with it",
+            f"ALTER ROLE {name} VALID UNTIL 'infinity'",
+        )  # fmt: skip
     if role.attributes.login and not (want is not None and want.absent):
         yield from _password(role, want, target)
     elif want is not None and want.secret is not None and not want.absent:
@@ -156,6 +162,7 @@ def check_database(facts: DatabaseFacts, wish: DatabaseWish, *, steps: int) -> l
         found += _row_secured(thing, facts, wish)
     found += _defaults(facts, wish)
     found += _columns(facts, wish)
+    found += _foreign_definers(facts, wish)
     return found
 
 
@@ -259,14 +266,64 @@ def _defaults(facts: DatabaseFacts, wish: DatabaseWish) -> Iterator[Finding]:
 
 def _columns(facts: DatabaseFacts, wish: DatabaseWish) -> Iterator[Finding]:
     for schema, table, grantee in _ours(facts.columns, wish.managed):
+        who = told(grantee) if grantee else "PUBLIC"
         yield Finding(
             Severity.WARNING,
             "DBR170",
             wish.target,
-            f"{told(grantee)} has privileges on single columns of {told(schema, table)}, which roles does not plan",
-            f"REVOKE ... (column) ON {told(schema, table)} FROM {told(grantee)}, or leave it knowingly",
+            f"{who} has privileges on single columns of {told(schema, table)}, which roles does not plan",
+            f"REVOKE ... (column) ON {told(schema, table)} FROM {who}, or leave it knowingly",
         )
 
 
+def _foreign_definers(facts: DatabaseFacts, wish: DatabaseWish) -> Iterator[Finding]:
+    """Tell of functions that were left with their owner: given to another, they would run with that one's rights."""
+    for thing in facts.things:
+        if thing.definer and thing.owner != wish.owner and thing.owner not in wish.creating:
+            yield Finding(
+                Severity.WARNING,
+                "DBR142",
+                wish.target,
+                f"{thing.name} is SECURITY DEFINER and belongs to {told(thing.owner)}",
+                f"read it, then drop it or: ALTER ROUTINE {thing.name} OWNER TO {told(wish.owner or 'the owner')}",
+            )
+
+
+def _foreign_members(facts: ClusterFacts, wish: ClusterWish) -> Iterator[Finding]:
+    """Tell of roles that nobody declared and that have the rights of one that matters, and of who may make more."""
+    managed = {role.name for role in wish.roles}
+    known = {role.name: role for role in facts.roles}
+    for edge in facts.memberships:
+        if edge.admin and edge.member in managed:
+            yield Finding(
+                Severity.WARNING,
+                "DBR115",
+                wish.cluster,
+                f"{told(edge.member)} may hand {told(edge.role)} on to others",
+                f"REVOKE ADMIN OPTION FOR {told(edge.role)} FROM {told(edge.member)}",
+            )
+        above, below = known.get(edge.role), known.get(edge.member)
+        mighty = edge.role in _MIGHTY or (
+            above is not None and (above.attributes.superuser or above.attributes.bypassrls)
+        )
+        silent = below is None or below.bootstrap or below.name == facts.connected_as or edge.member.startswith("pg_")
+        if edge.member not in managed and not silent and (mighty or edge.role in managed):
+            yield Finding(
+                Severity.WARNING,
+                "DBR114",
+                wish.cluster,
+                f"{told(edge.member)} is not declared, and is a member of {told(edge.role)}",
+                f"declare [roles.{told(edge.member)}], or: REVOKE {told(edge.role)} FROM {told(edge.member)}",
+            )
+
+
+_MIGHTY = frozenset(
+    {
+        *("pg_execute_server_program", "pg_read_server_files", "pg_write_server_files"),
+        *("pg_read_all_data", "pg_write_all_data", "pg_signal_backend", "pg_maintain", "pg_create_subscription"),
+    }
+)
+
+
 def _ours(columns: Iterable[tuple[str, str, str]], managed: frozenset[str]) -> list[tuple[str, str, str]]:
-    return sorted({column for column in columns if column[2] in managed})
+    return sorted({column for column in columns if column[2] in managed or not column[2]})

@@ -47,6 +47,7 @@ class Membership:
     member: str
     # since 16 each grantor's word counts by itself, and a REVOKE takes back only the one it names
     by: tuple[str, ...] = field(default=(), compare=False)
+    admin: bool = field(default=False, compare=False)  # the member may hand the role on
 
 
 class PasswordKind(StrEnum):
@@ -105,6 +106,7 @@ class RoleFacts:
     comment: str | None = None
     password: Password = Password()
     bootstrap: bool = False  # initdb's own superuser
+    expired: bool = False  # VALID UNTIL is over: no password logs in
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -182,7 +184,7 @@ class DatabaseFacts:
     memberships: tuple[Membership, ...] = ()
     sessions: tuple[Session, ...] = ()
     ledger: int | None = None  # version of the schema dbops
-    columns: tuple[tuple[str, str, str], ...] = ()  # privileges on columns: schema, table, grantee
+    columns: tuple[tuple[str, str, str], ...] = ()  # privileges on columns: schema, table, grantee ('': PUBLIC)
 
     @property
     def schemas(self) -> frozenset[str]:

@@ -59,8 +59,8 @@ def observe_cluster(connection: Connection, wish: ClusterWish) -> ClusterFacts:
         verifiers = _verifiers(connection)
         absent = [role.name for role in wish.roles if role.absent]
         roles = [
-            RoleFacts(name, Attributes(*flags), comment, _password(name, verifiers, wish), bootstrap)
-            for name, *flags, comment, bootstrap in _rows(connection, queries.ROLES)
+            RoleFacts(name, Attributes(*flags), comment, _password(name, verifiers, wish), bootstrap, expired)
+            for name, *flags, comment, bootstrap, expired in _rows(connection, queries.ROLES)
         ]
         return ClusterFacts(
             connected_as=str(_rows(connection, queries.CONTEXT)[0][1]),
@@ -113,7 +113,7 @@ def _kind(stored: str | None) -> PasswordKind:
 
 def _memberships(connection: Connection) -> tuple[Membership, ...]:
     rows = _rows(connection, queries.MEMBERSHIPS)
-    return tuple(sorted(Membership(role, member, tuple(by)) for role, member, by in rows))
+    return tuple(sorted(Membership(role, member, tuple(by), admin) for role, member, by, admin in rows))
 
 
 def _sessions(connection: Connection, database: str | None) -> tuple[Session, ...]:

@@ -127,7 +127,7 @@ def _owners(changes: list[_Change], facts: DatabaseFacts) -> Iterator[DatabaseSt
             f"owner of {name}",
             f"give {name} to {told(change.owner)}",
             SetOwner(thing.kind, thing.schema, thing.name, change.owner, tuple(keeps)),
-            Risk.BLOCKS if thing.kind in RELATIONS else Risk.SAFE,
+            Risk.BLOCKS,
             (statement, *map(_grant, keeps)),
             tuple(notes),
         )

@@ -8,7 +8,8 @@ from typing import LiteralString
 
 ROLES: LiteralString = """
     SELECT rolname, rolcanlogin, rolsuper, rolcreatedb, rolcreaterole, rolinherit, rolreplication, rolbypassrls,
-           rolconnlimit, shobj_description(oid, 'pg_authid'), oid = 10
+           rolconnlimit, shobj_description(oid, 'pg_authid'), oid = 10,
+           coalesce(rolvaliduntil < now(), false)
       FROM pg_roles ORDER BY rolname"""
 
 MAY_READ_VERIFIERS: LiteralString = "SELECT has_table_privilege('pg_catalog.pg_authid', 'SELECT')"
@@ -18,7 +19,8 @@ VERIFIERS: LiteralString = "SELECT rolname, rolpassword FROM pg_authid"
 MEMBERSHIPS: LiteralString = """
     SELECT above.rolname, below.rolname,
            coalesce(array_agg(g.rolname ORDER BY g.rolname)
-                    FILTER (WHERE current_setting('server_version_num')::int >= 160000 AND g.oid IS NOT NULL), '{}')
+                    FILTER (WHERE current_setting('server_version_num')::int >= 160000 AND g.oid IS NOT NULL), '{}'),
+           bool_or(m.admin_option)
       FROM pg_auth_members m JOIN pg_roles above ON above.oid = m.roleid JOIN pg_roles below ON below.oid = m.member
       LEFT JOIN pg_roles g ON g.oid = m.grantor
      GROUP BY 1, 2"""
@@ -66,7 +68,8 @@ _ACL: LiteralString = """(
                CASE a.grantee WHEN 0 THEN NULL ELSE coalesce(g.rolname, a.grantee::text) END,
                a.privilege_type, coalesce(o.rolname, a.grantor::text), a.is_grantable)), '[]')
       FROM aclexplode({}) a LEFT JOIN pg_roles g ON g.oid = a.grantee LEFT JOIN pg_roles o ON o.oid = a.grantor)"""
-_OWN_SCHEMAS: LiteralString = "n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'"
+# The ledger's schema stays the administrator's: see stores/ledger.py.
+_OWN_SCHEMAS: LiteralString = "n.nspname !~ '^pg_' AND n.nspname NOT IN ('information_schema', 'dbops')"
 _NO_MEMBER: LiteralString = """ AND NOT EXISTS (
            SELECT FROM pg_depend e WHERE e.classid = '{}'::regclass AND e.objid = {}.oid AND e.deptype = 'e')"""
 
@@ -156,10 +159,10 @@ DEFAULTS: LiteralString = (
 
 COLUMNS: LiteralString = (
     """
-    SELECT DISTINCT n.nspname, c.relname, g.rolname
+    SELECT DISTINCT n.nspname, c.relname, coalesce(g.rolname, '')
       FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid JOIN pg_namespace n ON n.oid = c.relnamespace
-      CROSS JOIN LATERAL aclexplode(a.attacl) x JOIN pg_roles g ON g.oid = x.grantee
-     WHERE NOT a.attisdropped AND g.oid <> c.relowner AND """
+      CROSS JOIN LATERAL aclexplode(a.attacl) x LEFT JOIN pg_roles g ON g.oid = x.grantee
+     WHERE NOT a.attisdropped AND x.grantee <> c.relowner AND """
     + _OWN_SCHEMAS
     + _NO_MEMBER.format("pg_class", "c")
 )

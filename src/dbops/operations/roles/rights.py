@@ -20,6 +20,8 @@ def owner_after(thing: Securable, wish: DatabaseWish, things: dict[tuple[str, st
         return wish.owner
     if thing.kind is Kind.SCHEMA:
         return thing.owner if thing.owner == _FOR_ALL_OWNERS else wish.owner
+    if thing.definer:
+        return thing.owner  # it would run with the new owner's rights: that is for a person to decide (DBR142)
     return thing.owner if thing.owner in wish.creating else wish.owner
 
 
