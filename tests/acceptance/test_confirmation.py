@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import select
 import signal
 import subprocess
 import sys
@@ -19,6 +20,18 @@ from terminal import Terminal
 PROGRAM = [sys.executable, str(Path(__file__).resolve().parents[1] / "risky.py"), "risky", "change"]
 
 
+def received(pipe: Path) -> str:
+    """Read what somebody writes into a named pipe; who never does fails the test instead of hanging it."""
+    descriptor = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    try:
+        assert select.select([descriptor], [], [], 30)[0], f"nobody wrote into {pipe.name}"
+        os.set_blocking(descriptor, True)
+        with os.fdopen(os.dup(descriptor)) as file:
+            return file.read()
+    finally:
+        os.close(descriptor)
+
+
 class World:
     """A folder with what was done, its journals and its locks."""
 
@@ -26,6 +39,7 @@ class World:
         self.folder = folder
         self.env = {"PATH": os.environ["PATH"], "HOME": str(folder), "LANG": "C.UTF-8", "TERM": "xterm"}
         self.argv = [*PROGRAM, "--world", str(folder)]
+        self._go: int | None = None
 
     def done(self, target: str = "audit") -> list[str]:
         file = self.folder / target
@@ -71,18 +85,26 @@ class World:
     def make_pipes(self, *targets: str) -> None:
         for name in ("told", "go", *(f"{target}.started" for target in targets)):
             os.mkfifo(self.folder / name)
+        self._go = os.open(self.folder / "go", os.O_RDWR | os.O_CLOEXEC)  # both ends: neither side waits for the other
 
     def meet(self, name: str) -> None:
         """Read from a named pipe what the program writes when it is there."""
-        assert (self.folder / name).read_text() == "here"
+        assert received(self.folder / name) == "here"
 
     def go(self) -> None:
-        (self.folder / "go").write_text("")
+        assert self._go is not None
+        os.write(self._go, b"go\n")
+
+    def close(self) -> None:
+        if self._go is not None:
+            os.close(self._go)
 
 
 @pytest.fixture
-def world(tmp_path: Path) -> World:
-    return World(tmp_path)
+def world(tmp_path: Path) -> Generator[World]:
+    one = World(tmp_path)
+    yield one
+    one.close()
 
 
 # ── Without a terminal ───────────────────────────────────────────────────────────────────────────
@@ -356,7 +378,7 @@ def test_children_are_ended_with_their_group(world: World) -> None:
     os.mkfifo(world.folder / "pids")
     script = f"sleep 1000 & echo $$ $! > {world.folder}/pids; wait"
     with subprocess.Popen([*world.argv, "--during", script], env=world.env, stderr=subprocess.PIPE, text=True) as run:
-        pids = [int(word) for word in (world.folder / "pids").read_text().split()]
+        pids = [int(word) for word in received(world.folder / "pids").split()]
         assert all(alive.is_alive(pid) for pid in pids)
         run.send_signal(signal.SIGTERM)
         run.communicate(timeout=60)
