@@ -15,9 +15,10 @@ _CHAIN = 5
 
 
 def servers(home: Path) -> list[str]:
-    """Name the servers that live in a folder, without the children of PostgreSQL."""
+    """Name what lives in a folder: servers, and programs of runs; but not what PostgreSQL starts to archive."""
     found = [alive.argv_of(pid) for pid in alive.everybody() if alive.is_alive(pid)]
-    return sorted(Path(argv[0]).name for argv in found if any(str(home) in word for word in argv[1:]))
+    ours = [argv for argv in found if any(str(home) in word for word in argv[1:]) and "archive-push" not in str(argv)]
+    return sorted(Path(argv[0]).name for argv in ours)
 
 
 def test_a_killed_start_is_finished_by_the_next_one(
