@@ -295,6 +295,7 @@ def test_one_target_that_fails_keeps_the_rest_from_beginning_unless_told_otherwi
     assert [p["outcome"] for p in told["data"]["plans"]] == ["failed", "done", "done"]
     assert [p["exit_code"] for p in told["data"]["plans"]] == [9, 0, 0]
     assert {s["target"] for s in told["data"]["steps"]} == {"b", "c"}
+    assert [(f["severity"], f["code"], f["target"]) for f in told["findings"]] == [("error", "refused", "broken")]
 
 
 def test_without_keep_going_nothing_is_begun_after_a_failure(world: World) -> None:

@@ -193,11 +193,10 @@ def _told(outcome: Outcome) -> list[Finding]:
         target, hint, message = error.target or "-", error.hint, error.message
     elif isinstance(error, KeyboardInterrupt):
         hint, message = Stopped(2).hint, "stopped on request"
-    return [Finding(Severity.BAD, code.name.lower(), target, redact(message), redact(hint) if hint else None)]
+    return [Finding(Severity.ERROR, code.name.lower(), target, redact(message), redact(hint) if hint else None)]
 
 
 def _envelope(outcome: Outcome, code: int, findings: Sequence[Finding]) -> dict[str, Any]:
-    errors = {finding.code for finding in _told(outcome)}
     return {
         "dbops": __version__,
         "command": outcome.asked.invocation.command,
@@ -205,6 +204,6 @@ def _envelope(outcome: Outcome, code: int, findings: Sequence[Finding]) -> dict[
         "exit_code": int(code),
         "run_id": outcome.asked.invocation.run_id,
         "data": plain(outcome.result.data),
-        "findings": [{**plain(f), "severity": "error"} if f.code in errors else plain(f) for f in findings],
+        "findings": [plain(f) for f in findings],
         "next_actions": list(outcome.result.next_actions),
     }

@@ -11,7 +11,7 @@ from dbops.cli.door import Result
 from dbops.cli.options import AskedChange
 from dbops.cli.screen import Line, Screen, Tone
 from dbops.engine import journal, stop
-from dbops.engine.finding import Finding, Severity
+from dbops.engine.finding import Finding, Severity, failure
 from dbops.engine.plan import Plan, Ready, Risk
 from dbops.engine.run import Ended, Run, each, execute
 from dbops.errors import ConfirmationRequired, DbopsError, ExitCode, LockBusy, Refused, Stopped
@@ -203,7 +203,6 @@ def _told(
         tuple(part for t in told for part in t.screen),
         tuple(finding for t in told for finding in t.findings),
         next_actions,
-        tuple(code for t in told for code in t.codes),
     )
 
 
@@ -215,7 +214,6 @@ class _Told:
     steps: tuple[StepTold, ...] = ()
     findings: tuple[Finding, ...] = ()
     screen: Screen = ()
-    codes: tuple[ExitCode, ...] = ()
 
 
 def _told_of(one: Ended[Target, _Done | _Skipped], environment: str, *, shown: bool) -> _Told:
@@ -240,21 +238,17 @@ def _told_of(one: Ended[Target, _Done | _Skipped], environment: str, *, shown: b
 def _without_plan(name: str, error: DbopsError, *, skipped: bool = False) -> _Told:
     code = ExitCode.OK if skipped else error.exit_code
     outcome = "skipped" if skipped else "failed"
-    severity = Severity.INFO if skipped else Severity.WARNING
-    word = error.exit_code.name.lower()
+    finding = failure(error, name)
     return _Told(
         (PlanTold(name, error.message, "", Risk.SAFE, 0, outcome, int(code)),),
-        findings=(Finding(severity, word, error.target or name, error.message, error.hint),),
+        findings=(replace(finding, severity=Severity.INFO) if skipped else finding,),
         screen=(Line(f"{name}: {outcome}", Tone.FAINT if skipped else Tone.BAD),),
-        codes=(code,),
     )
 
 
 def _stopped() -> _Told:
     """What was not begun because of a signal is not done: the exit code has to say so."""
-    error = stop.stopped()
-    finding = Finding(Severity.WARNING, error.exit_code.name.lower(), "-", error.message, error.hint)
-    return _Told(findings=(finding,), codes=(error.exit_code,))
+    return _Told(findings=(failure(stop.stopped(), "-"),))
 
 
 def _lines(plan: Plan[Any], outcome: str) -> Screen:

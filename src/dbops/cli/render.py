@@ -36,6 +36,7 @@ _SEVERITIES = {
     Severity.UNKNOWN: Tone.WARN,
     Severity.MISSED: Tone.BAD,
     Severity.BAD: Tone.BAD,
+    Severity.ERROR: Tone.BAD,
 }
 _RISKS = {Risk.SAFE: Tone.GOOD, Risk.BLOCKS: Tone.WARN, Risk.LOSES_DATA: Tone.BAD}
 # What a hostile name could do to a terminal: shown as an escape instead of obeyed.
@@ -175,7 +176,7 @@ def findings(found: Sequence[Finding], next_actions: Sequence[str]) -> None:
 
 
 def _word(finding: Finding) -> str:
-    return f"{'error' if finding.severity is Severity.BAD else finding.severity.value} [{finding.code}]"
+    return f"{finding.severity.value} [{finding.code}]"
 
 
 def progress(event: Progress) -> None:
