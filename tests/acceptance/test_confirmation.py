@@ -6,7 +6,6 @@ import re
 import select
 import signal
 import subprocess
-import sys
 from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,9 +14,11 @@ import pytest
 
 from dbops.engine import journal
 from dbops.servers import alive
+
+from shell import RISKY
 from terminal import Terminal
 
-PROGRAM = [sys.executable, str(Path(__file__).resolve().parents[1] / "risky.py"), "risky", "change"]
+PROGRAM = [*RISKY, "change"]
 
 
 def received(pipe: Path) -> str:
