@@ -14,7 +14,7 @@ from typing import Any
 from dbops import units
 from dbops.config.model import Cluster, Config, Postgres, Redis
 from dbops.engine import clock, stop
-from dbops.engine.finding import Finding, Severity
+from dbops.engine.finding import Finding, Severity, failure
 from dbops.engine.run import Run
 from dbops.errors import DbopsError, ExitCode, Unreachable, worst
 from dbops.stores import pgbackrest, postgres, redis
@@ -90,7 +90,7 @@ def _arrived(
 
 
 def exit_code(statuses: tuple[Status, ...]) -> ExitCode:
-    return worst([s.code for s in statuses] + [f.severity.exit_code for s in statuses for f in s.findings])
+    return worst([s.code for s in statuses] + [f.exit_code for s in statuses for f in s.findings])
 
 
 def _looks(config: Config, run: Run, deadline: timedelta, now: datetime) -> Iterator[tuple[str, str, Look]]:
@@ -112,8 +112,7 @@ def _guarded(name: str, store: str, look: Look) -> Status | Exception:
 
 
 def _failed(name: str, store: str, error: DbopsError) -> Status:
-    finding = Finding(Severity.WARNING, error.exit_code.name.lower(), name, error.message, error.hint)
-    return Status(name, store, error.exit_code.name.lower(), findings=(finding,), code=error.exit_code)
+    return Status(name, store, error.exit_code.name.lower(), findings=(failure(error, name),), code=error.exit_code)
 
 
 _CLUSTER = """

@@ -13,6 +13,7 @@ from dbops.cli.options import Asked, AskedChange
 from dbops.cli.screen import Line, Tone
 from dbops.engine import clock
 from dbops.engine.finding import verdict
+from dbops.errors import ExitCode
 
 app = family("roles")
 
@@ -65,7 +66,7 @@ def _change(asked: AskedChange, names: list[str] | None, *, jobs: int, keep_goin
 
 
 def _next(asked: AskedChange, result: Result) -> tuple[str, ...]:
-    if result.codes or not result.data.steps:
+    if result.exit_code not in {ExitCode.OK, ExitCode.WARNINGS} or not result.data.steps:
         return ()
     where = f" --config {shlex.quote(str(asked.config))}" if asked.config else ""
     return (f"dbops roles {'apply' if asked.plan else 'check'}{where}",)
