@@ -16,7 +16,7 @@ from dbops.config.model import Cluster, Config, Postgres, Redis
 from dbops.engine import clock, stop
 from dbops.engine.finding import Finding, Severity, failure
 from dbops.engine.run import Run
-from dbops.errors import DbopsError, ExitCode, Unreachable, worst
+from dbops.errors import DbopsError, ExitCode, Unreachable
 from dbops.stores import pgbackrest, postgres, redis
 
 _MOMENT_S = 0.05
@@ -87,10 +87,6 @@ def _arrived(
     if isinstance(told, Exception):
         raise told  # a bug, not the state of a target
     yield number, told
-
-
-def exit_code(statuses: tuple[Status, ...]) -> ExitCode:
-    return worst([s.code for s in statuses] + [f.exit_code for s in statuses for f in s.findings])
 
 
 def _looks(config: Config, run: Run, deadline: timedelta, now: datetime) -> Iterator[tuple[str, str, Look]]:
