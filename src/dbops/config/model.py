@@ -133,6 +133,59 @@ class Redis(Model):
     tls: Tls | None = None
 
 
+class Cosmos(Model):
+    """One database of an Azure Cosmos DB account; without a key, dbops signs in by azure-identity's default chain."""
+
+    endpoint: Dsn
+    database: str
+    key: Secret | None = None
+    root_cert: Path | None = Field(default=None, description="trust this authority too, such as an emulator's")
+    objectives: Objectives = Objectives()
+
+
+class Search(Model):
+    """An Azure AI Search service; without a key, dbops signs in by azure-identity's default chain."""
+
+    endpoint: Dsn
+    key: Secret | None = Field(default=None, description="an admin key, or a query key where nothing is changed")
+    root_cert: Path | None = Field(default=None, description="trust this authority too, such as an emulator's")
+    objectives: Objectives = Objectives()
+
+
+class Tier(Model):
+    """How long copies are kept decides where they lie: a prefix of their own, and a storage class."""
+
+    prefix: str = Field(default="", description="goes before <store>/<target>/...")
+    storage_class: str | None = Field(default=None, description="as the store names it: Cool, GLACIER_IR ...")
+
+
+class Place(Model):
+    """Where artifacts lie: a folder, a container of Azure Blob, a bucket of S3."""
+
+    url: Dsn = Field(description="file:///folder, azure://account/container/prefix, s3://bucket/prefix")
+    endpoint: Dsn | None = Field(default=None, description="another address than the cloud's own: Azurite, MinIO ...")
+    region: str | None = None
+    key_id: str | None = Field(default=None, description="S3: the access key's id; may be ${ENV_NAME}")
+    key: Secret | None = Field(default=None, description="account key or secret access key; default: the default chain")
+    sas: Secret | None = Field(default=None, description="Azure: a shared access signature")
+    root_cert: Path | None = None
+
+
+class Copy(Place):
+    """A second place that `vault copy` keeps up with the first."""
+
+    max_age: Span | None = Field(default=None, description="how far it may lag behind the vault")
+
+
+class Vault(Place):
+    """Where the artifacts of all stores are kept."""
+
+    copies: dict[str, Copy] = {}
+    tiers: dict[str, Tier] = Field(default={}, description="retention tiers by name, such as daily, monthly")
+    recipients: tuple[str, ...] = Field(default=(), description="age public keys; with any, artifacts are encrypted")
+    identity: Secret | None = Field(default=None, description="the age identity that can read them back")
+
+
 class Role(Model):
     """A role of every cluster (or of `clusters`). `{target}` in its name makes one for each database."""
 
@@ -182,5 +235,8 @@ class Config(Model):
     cluster: dict[str, Cluster] = {}
     postgres: dict[str, Postgres] = {}
     redis: dict[str, Redis] = {}
+    cosmos: dict[str, Cosmos] = {}
+    search: dict[str, Search] = {}
+    vault: Vault | None = None
     roles: dict[RoleName, Role] = {}
     grants: tuple[Grant, ...] = ()
