@@ -61,14 +61,17 @@ def test_a_killed_end_is_finished_by_the_next_one(zygote: Zygote, folder: Path, 
     zygote.finished("sandbox", "down", "--purge", "--yes", "--dir", home)
 
 
-def test_a_stanza_that_was_killed_between_its_two_files_is_made_anew(zygote: Zygote, folder: Path) -> None:
+@pytest.mark.parametrize("left", ["archive.info", "archive.info.pgbackrest.tmp"])
+def test_a_stanza_that_was_killed_before_its_second_file_is_made_anew(zygote: Zygote, folder: Path, left: str) -> None:
     home = folder / "sandbox"
     up = ("sandbox", "up", "--fast", "--dir", home)
     zygote.finished(*up)
     zygote.finished("sandbox", "down", "--dir", home)
     repository = home / "pgbackrest" / "repo"
+    info = next(repository.rglob("archive.info"))
+    info.rename(info.with_name(left))
     for path in sorted(repository.rglob("*"), reverse=True):
-        if path.is_file() and path.name != "archive.info":
+        if path.is_file() and path.name != left:
             path.unlink()
         elif path.is_dir() and not any(path.iterdir()):
             path.rmdir()

@@ -74,14 +74,15 @@ def create(stanza: Stanza, server: postgres.Server, password: str, *, target: st
 
 
 def _undo_half(stanza: Stanza) -> None:
-    """Undo a creation that was killed between its two files: pgBackRest takes that for corruption.
+    """Undo a creation that was killed before its second file was whole: pgBackRest takes that for corruption.
 
-    Nothing was archived yet, because archiving needs both; where there is a backup, nothing is touched.
+    Even a torn temporary file is too much for it. Nothing was archived yet, because archiving needs both files;
+    where there is an archive or a backup, nothing is touched.
     """
     archive, backup = (stanza.home / "repo" / part / stanza.name for part in ("archive", "backup"))
     halves = [(archive / "archive.info").exists(), (backup / "backup.info").exists()]
     kept = [entry for folder in (archive, backup) if folder.exists() for entry in folder.iterdir() if entry.is_dir()]
-    if any(halves) and not all(halves) and not kept:
+    if not all(halves) and not kept:
         for folder in (archive, backup):
             account.remove_folder(folder)
 
