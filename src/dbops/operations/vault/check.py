@@ -1,0 +1,110 @@
+"""What is wrong, or worth knowing, about artifacts and their second copies; pure. Codes are stable."""
+
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+
+from dbops import units
+from dbops.engine.finding import Finding, Severity, Verdict
+from dbops.operations.vault.facts import VAULT, Held, Seen, State
+from dbops.operations.vault.plan import lacking
+
+_SHOWN = 3
+
+
+def check_vault(vault: Held, copies: Sequence[Held], now: datetime) -> list[Finding]:
+    """Judge the vault, then each copy beside it."""
+    found = [*check_place(vault, now)]
+    for copy in copies:
+        if copy.failed is not None:
+            found.append(copy.failed)
+            continue
+        found += [*check_place(copy, now), *check_copy(vault, copy, now)]
+    return found
+
+
+def check_place(held: Held, now: datetime) -> Iterator[Finding]:
+    """Judge what one place holds, by itself."""
+    if held.failed is not None:
+        yield held.failed
+    for one in held.seen:
+        match one.state:
+            case State.BROKEN:
+                yield broken(held.place, one)
+            case State.ABANDONED:
+                yield _abandoned(held.place, one, now)
+            case State.COMPLETE | State.BUILDING:
+                pass
+        if one.checked is not None and one.checked.verdict is Verdict.BAD:
+            when = units.instant(one.checked.at)
+            told = f"{one.name} was found bad on {when} ({one.checked.depth})"
+            yield Finding(Severity.BAD, "DBV104", held.place, told, _again(held.place, one.name))
+    if held.strangers.count:
+        others = f", {held.strangers.first} for one" if held.strangers.first else ""
+        told = f"{held.strangers.count} objects belong to no artifact{others}"
+        yield Finding(Severity.INFO, "DBV105", held.place, told, "dbops neither reads nor removes them")
+
+
+def broken(place: str, one: Seen) -> Finding:
+    told = f"{one.name} is broken: {one.wrong or 'its manifest does not hold'}"
+    hint = "take it from a second copy" if place == VAULT else "see the runbook on broken artifacts"
+    return Finding(Severity.BAD, "DBV101", place, told, hint)
+
+
+def _abandoned(place: str, one: Seen, now: datetime) -> Finding:
+    since = f", untouched for {units.duration(now - one.written)}" if one.written is not None else ""
+    told = f"{one.name} was begun and never finished{since} ({units.size(one.size)})"
+    hint = "run again what was writing it"
+    return Finding(Severity.WARNING, "DBV102", place, told, hint)
+
+
+def _again(place: str, name: str) -> str:
+    return f"dbops vault verify {name}{'' if place == VAULT else f' --place {place}'}"
+
+
+def check_copy(vault: Held, copy: Held, now: datetime) -> Iterator[Finding]:
+    """Judge a copy against the vault: what it lacks and for how long, what differs, what only it has."""
+    yield from differing(vault, copy)
+    if vault.failed is not None:
+        return
+    missing = lacking(vault, copy)
+    if missing:
+        yield _lagging(copy, missing, now)
+    known = {one.name for one in vault.seen}
+    only_here = [one.name for one in copy.seen if one.name not in known and one.state is State.COMPLETE]
+    if only_here:
+        told = f"{len(only_here)} artifacts are here and no longer in the vault: {_some(only_here)}"
+        yield Finding(Severity.INFO, "DBV108", copy.place, told, None)
+
+
+def _lagging(copy: Held, missing: Sequence[Seen], now: datetime) -> Finding:
+    oldest = min((one.written or one.instant or now for one in missing), default=now)
+    lag = now - oldest
+    told = f"lacks {len(missing)} of the vault's artifacts, for {units.duration(lag)} by now"
+    names = _some([one.name for one in missing])
+    hint = f"dbops vault copy --to {copy.place}"
+    if copy.max_age is not None and lag > copy.max_age:
+        told = f"{told}, and may lag {units.duration(copy.max_age)}: {names}"
+        return Finding(Severity.MISSED, "DBV106", copy.place, told, hint)
+    return Finding(Severity.INFO, "DBV107", copy.place, f"{told}: {names}", hint)
+
+
+def differing(vault: Held, copy: Held) -> Iterator[Finding]:
+    """Tell what has one name and two contents: neither is ever written over."""
+    ours = {one.name: one for one in vault.seen if one.state is State.COMPLETE}
+    for one in copy.seen:
+        mine = ours.get(one.name)
+        if mine is not None and one.state is State.COMPLETE and one.manifest != mine.manifest:
+            told = f"{one.name} is not what the vault has under this name; neither is written over"
+            yield Finding(Severity.BAD, "DBV103", copy.place, told, "verify both, then remove the wrong one by hand")
+
+
+def not_copied(vault: Held, copy: Held) -> list[Finding]:
+    """Tell what a copying run leaves out, and why: it must not end as if all were well."""
+    found = [broken(VAULT, one) for one in vault.seen if one.state is State.BROKEN]
+    found += [broken(copy.place, one) for one in copy.seen if one.state is State.BROKEN]
+    return [*found, *differing(vault, copy)]
+
+
+def _some(names: Sequence[str]) -> str:
+    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
+    return ", ".join(names[:_SHOWN]) + more
