@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from dbops.engine import journal, stop
 from dbops.engine.plan import Plan, Ready, Risk, Statement, Step
 from dbops.engine.run import Progress, application_name, each, execute, new, new_id
-from dbops.errors import Refused, Stopped
+from dbops.errors import Refused, Stopped, VerifiedBad
 
 # ── each ─────────────────────────────────────────────────────────────────────────────────────────
 
@@ -214,3 +214,27 @@ def test_a_run_names_the_person_behind_sudo(
     if sudo:
         monkeypatch.setenv("SUDO_USER", sudo)
     assert re.fullmatch(told, new("x", tmp_path).actor)
+
+
+def test_a_failure_that_the_plan_goes_on_after_leaves_the_other_steps_their_turn(tmp_path: Path) -> None:
+    def apply(step: Step[int]) -> None:
+        if step.action == 0:
+            raise Refused("0 was refused")
+        if step.action == 1:
+            raise VerifiedBad("1 is bad", hint="look at it")
+
+    with pytest.raises(VerifiedBad, match="1 is bad\n0 was refused") as told:
+        carried_out(tmp_path, Ready(PLAN, apply, goes_on_after=(Refused, VerifiedBad)))
+    assert told.value.hint == "look at it"
+    records = story(tmp_path)
+    assert ["fail step 0", "fail step 1", "done step 2"] == [r for r in records if r.startswith(("fail", "done"))]
+    assert journal.read(tmp_path, "run-audit").records[-1].facts["exit_code"] == 4
+
+
+def test_any_other_failure_ends_such_a_plan_at_once(tmp_path: Path) -> None:
+    def apply(step: Step[int]) -> None:
+        raise Stopped(15) if step.action == 1 else Refused("0 was refused")
+
+    with pytest.raises(Stopped):
+        carried_out(tmp_path, Ready(PLAN, apply, goes_on_after=(Refused,)))
+    assert "start step 2" not in story(tmp_path)

@@ -10,6 +10,7 @@ from typing import Generic, TypeVar
 
 from dbops.engine.finding import Finding
 from dbops.engine.keywords import KEYWORDS
+from dbops.errors import DbopsError
 
 Action = TypeVar("Action")
 
@@ -115,6 +116,7 @@ class Ready(Generic[Action]):
     apply: Callable[[Step[Action]], None]
     guard: Callable[[], None] = _nothing_to_guard  # raises when the lock was lost; asked before each step
     findings: tuple[Finding, ...] = field(default=())
+    goes_on_after: tuple[type[DbopsError], ...] = ()  # failures of one step that leave the others their turn
 
     @property
     def target(self) -> str:

@@ -15,6 +15,7 @@ from dbops import redact, units
 from dbops.engine import clock, stop
 from dbops.engine.journal import Journal
 from dbops.engine.plan import Ready
+from dbops.errors import DbopsError, worst
 
 Action = TypeVar("Action")
 Item = TypeVar("Item")
@@ -113,6 +114,7 @@ def execute(ready: Ready[Action], journal: Journal, on_progress: Callable[[Progr
             for s in plan.steps
         ],
     )
+    failed: list[DbopsError] = []
     for done, step in enumerate(plan.steps):
         stop.check()
         ready.guard()
@@ -122,9 +124,22 @@ def execute(ready: Ready[Action], journal: Journal, on_progress: Callable[[Progr
             ready.apply(step)
         except BaseException as error:  # Ctrl-C included: an unfinished step must be on record
             journal.write("fail", step=step.id, error=redact.redact(f"{type(error).__name__}: {error}"))
-            raise
-        journal.write("done", step=step.id)
+            if not isinstance(error, ready.goes_on_after):
+                raise
+            failed.append(error)
+        else:
+            journal.write("done", step=step.id)
     on_progress(Progress(plan.target, "done", len(plan.steps), len(plan.steps)))
+    if failed:
+        raise _as_one(failed)
+
+
+def _as_one(failed: Sequence[DbopsError]) -> DbopsError:
+    """Tell what several steps failed with as the gravest of it."""
+    code = worst(error.exit_code for error in failed)
+    gravest = next(error for error in failed if error.exit_code is code)
+    told = dict.fromkeys(error.message for error in (gravest, *failed))
+    return type(gravest)("\n".join(told), hint=gravest.hint, target=gravest.target)
 
 
 @dataclass(frozen=True, slots=True)
