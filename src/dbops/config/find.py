@@ -55,6 +55,14 @@ def state_dir_of(path: Path | None) -> Path:
 def state_dir(path: Path, name: str, own: Path | None) -> Path:
     """Where journals and locks live: it works while every store is down."""
     if own is not None:
-        return path.resolve().parent / own
+        return path.resolve().parent / at_home(own)
     home = os.environ.get("XDG_STATE_HOME") or str(Path("~").expanduser() / ".local" / "state")
     return Path(home) / "dbops" / name
+
+
+def at_home(path: str | Path) -> Path:
+    """Let `~` be what shells take it for; where nobody is at home, it stays a name."""
+    try:
+        return Path(path).expanduser()
+    except RuntimeError:
+        return Path(path)

@@ -13,7 +13,7 @@ from pydantic import ValidationError
 
 from dbops.config import find, problems
 from dbops.config.fill import fill
-from dbops.config.model import Config, SecretFile, passwords_in
+from dbops.config.model import Config, SecretFile, passwords_in, variables
 from dbops.errors import ConfigInvalid, DbopsError, Refused
 from dbops.redact import register
 
@@ -76,8 +76,8 @@ def _beside(value: Any, folder: Path, key: str = "") -> Any:
             return {name: _beside(inner, folder, name) for name, inner in told.items()}
         case list():
             return [_beside(inner, folder) for inner in cast("list[Any]", value)]
-        case str() if key in _PATHS:
-            return str(folder / value)
+        case str() if key in _PATHS and not variables(value):  # the key of a vault is a secret, that of TLS a file
+            return str(folder / find.at_home(value))
         case _:
             return value
 
@@ -128,9 +128,9 @@ def _from_file(path: Path, target: str) -> str:
     return register(value)
 
 
-def generate(path: Path) -> str:
-    """Write a new random secret into a file that must not exist, whole or not at all; return it."""
-    value = register(secrets.token_urlsafe(24))
+def generate(path: Path, secret: str | None = None) -> str:
+    """Write a new secret, by default a random one, into a file that must not exist, whole or not at all; return it."""
+    value = register(secret or secrets.token_urlsafe(24))
     fresh = path.with_name(f".{path.name}.new")  # what a killed run left there is written over
     try:
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from dbops.config.load import resolve
-from dbops.config.model import Config, SecretFile, variables
+from dbops.config.model import Config, Model, SecretFile, variables
 from dbops.errors import ConfigInvalid
 
 
@@ -39,13 +39,37 @@ def tried(config: Config) -> Iterator[Tried]:
 def _all(config: Config) -> Iterator[tuple[str, str, str | SecretFile]]:
     for section, places in (("cluster", config.cluster), ("postgres", config.postgres)):
         for name, place in places.items():
-            yield from _of_text(name, f"{section}.{name}.dsn", place.dsn)
-            if place.password is not None:
-                yield name, f"{section}.{name}.password", place.password
+            yield from _of(name, f"{section}.{name}", place, ("dsn",), ("password",))
     for name, redis in config.redis.items():
-        yield from _of_text(name, f"redis.{name}.url", redis.url)
-        if redis.password is not None:
-            yield name, f"redis.{name}.password", redis.password
+        yield from _of(name, f"redis.{name}", redis, ("url", "username"), ("password",))
+    for name, cosmos in config.cosmos.items():
+        yield from _of(name, f"cosmos.{name}", cosmos, ("endpoint", "database"), ("key",))
+    for name, search in config.search.items():
+        yield from _of(name, f"search.{name}", search, ("endpoint",), ("key",))
+    if config.vault is not None:
+        yield from _of("vault", "vault", config.vault, _PLACE, (*_PLACE_SECRETS, "identity"))
+        for name, copy in config.vault.copies.items():
+            yield from _of("vault", f"vault.copies.{name}", copy, _PLACE, _PLACE_SECRETS)
+    yield from _of_roles(config)
+
+
+_PLACE = ("url", "endpoint", "key_id")
+_PLACE_SECRETS = ("key", "sas")
+
+
+def _of(
+    target: str, where: str, place: Model, texts: tuple[str, ...], secrets: tuple[str, ...]
+) -> Iterator[tuple[str, str, str | SecretFile]]:
+    """Name the variables in the texts of one table, and its secrets."""
+    for key in texts:
+        for name in dict.fromkeys(variables(getattr(place, key) or "")):
+            yield target, f"{where}.{key}", f"${{{name}}}"
+    for key in secrets:
+        if (secret := getattr(place, key)) is not None:
+            yield target, f"{where}.{key}", secret
+
+
+def _of_roles(config: Config) -> Iterator[tuple[str, str, str | SecretFile]]:
     for name, role in config.roles.items():
         if role.password is None:
             continue
@@ -55,8 +79,3 @@ def _all(config: Config) -> Iterator[tuple[str, str, str | SecretFile]]:
                 yield target, f"roles.{name}.password", role.password.model_copy(update={"file": path})
         else:
             yield "-", f"roles.{name}.password", role.password
-
-
-def _of_text(target: str, key: str, text: str) -> Iterator[tuple[str, str, str | SecretFile]]:
-    for name in dict.fromkeys(variables(text)):
-        yield target, key, f"${{{name}}}"

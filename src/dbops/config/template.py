@@ -34,6 +34,29 @@ owner = "{target}_owner"
 url = "rediss://cache.example.internal:6380/0"
 password = "${CACHE_PASSWORD}"
 
+# One database of a Cosmos DB account. Without a key: managed identity, workload identity, or 'az login'.
+[cosmos.workflows]
+endpoint = "https://example.documents.azure.com"
+database = "workflows"
+key = "${WORKFLOWS_KEY}"
+
+[search.products]
+endpoint = "https://example.search.windows.net"
+key = "${PRODUCTS_KEY}"            # an admin key where indexes are changed or listed
+
+# Where backups and exports go: file:///folder, azure://account/container/prefix, s3://bucket/prefix
+[vault]
+url = "azure://examplebackups/dbops"
+key = "${VAULT_KEY}"               # default: the default chain of the cloud
+# recipients = ["age1..."]         # with any, artifacts are encrypted for these age keys
+# identity = { file = "/etc/dbops/secrets/age" }   # reads them back
+# tiers.monthly = { prefix = "monthly", storage_class = "Cool" }
+
+[vault.copies.elsewhere]           # a second place, that 'dbops vault copy' keeps up
+url = "s3://example-backups/dbops"
+region = "eu-central-1"
+max_age = "26h"
+
 # Roles: {target} in a name makes one role for each database.
 [roles."{target}_owner"]
 login = true
