@@ -1,0 +1,142 @@
+"""A file on its way into the vault: hashed, compressed, encrypted and hashed again, all at the same time."""
+
+import hashlib
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import zstandard
+
+from dbops.copies import age
+from dbops.copies.blocks import Reading
+from dbops.stores.vault.lane import Lane
+
+PIECE = 8 << 20
+_BLOCK = 1 << 20
+_LEVEL = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Sums:
+    """What was counted and hashed of one stream."""
+
+    size: int
+    sha256: str
+
+
+def sums(blocks: Iterator[bytes]) -> Sums:
+    total, size = hashlib.sha256(), 0
+    for block in blocks:
+        total.update(block)
+        size += len(block)
+    return Sums(size, total.hexdigest())
+
+
+def pieces(blocks: Iterator[bytes]) -> tuple[str, ...]:
+    """Hash each piece of fixed length by itself."""
+    found: list[str] = []
+    current, held = hashlib.sha256(), 0
+    for block in blocks:
+        view = memoryview(block)
+        while view:
+            part = view[: PIECE - held]
+            current.update(part)
+            held, view = held + len(part), view[len(part) :]
+            if held == PIECE:
+                found.append(current.hexdigest())
+                current, held = hashlib.sha256(), 0
+    return (*found, current.hexdigest()) if held else tuple(found)
+
+
+class Stored:
+    """The last station: what arrives here is what the vault keeps."""
+
+    def __init__(self, write: Callable[[bytes], None]) -> None:
+        self._write = write
+        self._whole, self._pieces = Lane(sums), Lane(pieces)
+
+    def put(self, block: bytes) -> None:
+        self._whole.put(block)
+        self._pieces.put(block)
+        self._write(block)
+
+    def close(self) -> tuple[Sums, tuple[str, ...]]:
+        return self._whole.close(), self._pieces.close()
+
+    def abandon(self) -> None:
+        self._whole.abandon()
+        self._pieces.abandon()
+
+
+class Shaping:
+    """Takes content, gives `stored` what is kept of it."""
+
+    def __init__(self, stored: Stored, *, compress: bool, recipients: Sequence[str]) -> None:
+        self._stored, self._compress, self._recipients = stored, compress, recipients
+        self._is_plain = not compress and not recipients
+        self._held, self._parts = 0, list[bytes]()
+        self._content, self._shape = Lane(sums), Lane(self._shaped)
+
+    def write(self, data: bytes) -> None:
+        if not self._parts and len(data) >= _BLOCK:
+            self._put(data)
+            return
+        self._parts.append(data)
+        self._held += len(data)
+        if self._held >= _BLOCK:
+            self._hand_on()
+
+    def close(self) -> tuple[Sums, Sums, tuple[str, ...]]:
+        """Return the sums of the content, those of what is stored, and the hashes of its pieces."""
+        if self._parts:
+            self._hand_on()
+        if self._is_plain:
+            stored, found = self._stored.close()
+            return stored, stored, found
+        self._shape.close()
+        return self._content.close(), *self._stored.close()
+
+    def abandon(self) -> None:
+        self._shape.abandon()
+        self._content.abandon()
+        self._stored.abandon()
+
+    def _hand_on(self) -> None:
+        block = b"".join(self._parts)
+        self._parts, self._held = [], 0
+        self._put(block)
+
+    def _put(self, block: bytes) -> None:
+        if self._is_plain:
+            self._stored.put(block)
+        else:
+            self._content.put(block)
+            self._shape.put(block)
+
+    def _shaped(self, blocks: Iterator[bytes]) -> None:
+        flow = _compressed(blocks) if self._compress else blocks
+        if self._recipients:
+            age.encrypt(flow, self._stored.put, self._recipients)
+            return
+        for block in flow:
+            self._stored.put(block)
+
+
+def _compressed(blocks: Iterator[bytes]) -> Iterator[bytes]:
+    compressor = zstandard.ZstdCompressor(level=_LEVEL, write_checksum=True).compressobj()
+    parts: list[bytes] = []
+    held = 0
+    for block in blocks:
+        parts.append(compressor.compress(block))
+        held += len(parts[-1])
+        if held >= _BLOCK:
+            yield b"".join(parts)
+            parts, held = [], 0
+    parts.append(compressor.flush())
+    yield b"".join(parts)
+
+
+def decompressed(blocks: Iterator[bytes]) -> Iterator[bytes]:
+    """Undo the compression in bounded steps: a small block of zeros can become a thousand times as large."""
+    with zstandard.ZstdDecompressor().stream_reader(Reading(blocks)) as reader:  # pyright: ignore[reportArgumentType]
+        while block := reader.read(_BLOCK):
+            yield block
