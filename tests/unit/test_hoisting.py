@@ -17,6 +17,8 @@ GIVEN = [
     ["--lock-wait", "5m"],
     ["--confirm", "audit"],
     ["--expect-plan", "abc"],
+    ["--metrics-file", "x.prom"],
+    ["--ping-url-env", "HC"],
     ["--quiet"],
     ["-q"],
     ["--verbose"],

@@ -14,9 +14,10 @@ from typing import Any
 from dbops import units
 from dbops.config.model import Cluster, Config, Postgres, Redis
 from dbops.engine import clock, stop
+from dbops.engine.ending import Measure
 from dbops.engine.finding import Finding, Severity, failure
 from dbops.engine.run import Run
-from dbops.errors import DbopsError, ExitCode, Unreachable
+from dbops.errors import DbopsError, ExitCode, Unreachable, worst
 from dbops.stores import pgbackrest, postgres, redis
 
 _MOMENT_S = 0.05
@@ -36,6 +37,20 @@ class Status:
     facts: dict[str, Any] = field(default_factory=dict[str, Any])
     findings: tuple[Finding, ...] = ()
     code: ExitCode = ExitCode.OK
+
+
+def exit_code(status: Status) -> ExitCode:
+    """Return the code of one target, as a run of its own would end with it."""
+    return worst([status.code, *(finding.exit_code for finding in status.findings)])
+
+
+def measures(config: Config, statuses: Sequence[Status]) -> tuple[Measure, ...]:
+    """Tell the age of backups beside what is promised; what could not be looked at is not told."""
+    return tuple(
+        Measure(one.target, "backup_age", one.facts["backup_age"], config.cluster[one.target].objectives.backup_age)
+        for one in statuses
+        if "backup_age" in one.facts and one.target in config.cluster
+    )
 
 
 _FINE = frozenset({0, 2})  # ok; no valid backups

@@ -32,6 +32,8 @@ _COMMON = {
     "--lock-wait": True,
     "--confirm": True,
     "--expect-plan": True,
+    "--metrics-file": True,
+    "--ping-url-env": True,
     "--quiet": False,
     "--verbose": False,
     "--no-color": False,

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, fields
 from functools import wraps
 from inspect import Parameter, Signature, signature
 from itertools import pairwise
+from pathlib import Path
 from typing import Any, NoReturn
 
 import typer
@@ -21,6 +22,7 @@ from dbops.cli.envelope import plain
 from dbops.cli.options import Asked, Invocation, Output
 from dbops.cli.screen import Screen
 from dbops.engine import stop
+from dbops.engine.ending import Measure
 from dbops.engine.finding import Finding, Severity
 from dbops.engine.finding import exit_code as code_of
 from dbops.errors import DbopsError, ExitCode, Stopped, UsageError, worst
@@ -36,6 +38,7 @@ class Result:
     screen: Screen = ()
     findings: tuple[Finding, ...] = ()
     next_actions: tuple[str, ...] = ()
+    measures: tuple[Measure, ...] = ()  # for the metrics file: what is promised, and what it is
     codes: tuple[ExitCode, ...] = ()  # of targets that failed, where others went on
     exit_with: int | None = None  # `sandbox exec` hands on what its command said
 
@@ -96,6 +99,7 @@ def command(
             render.prepare(no_color=asked.no_color, quiet=asked.quiet, verbose=asked.verbose)
             try:
                 with stop.signals(), stop.listening(signal_groups):
+                    _begin(asked)
                     return Outcome(asked, body(asked, **named))
             except BaseException as error:  # noqa: BLE001  # whatever it is: told once, in `close`
                 return Outcome(asked, error=error, trace=traceback.format_exc())
@@ -109,6 +113,18 @@ def command(
     return register
 
 
+def _begin(asked: Asked) -> None:
+    """Learn where the pings go before anything is done, and send the first; a plan is no run."""
+    if not _plan_only(asked):
+        asked.invocation.watch.aim(asked.ping_url_env, asked.invocation.run_id)
+        if not getattr(asked, "skip_if_running", False):  # else `flow` tells, when it has a lock
+            asked.invocation.watch.working()
+
+
+def _plan_only(asked: Asked) -> bool:
+    return bool(getattr(asked, "plan", False))
+
+
 def _default(option: Any) -> Any:
     return option.default
 
@@ -117,7 +133,7 @@ def usage(error: typer.TyperException, args: Sequence[str]) -> Outcome:
     """Tell a wrong command line in the output mode that was asked for, as far as that can be told."""
     context = getattr(error, "ctx", None)
     path = context.command_path.removeprefix("dbops").strip() if context is not None else ""
-    asked = Asked(output=_asked_output(args), invocation=Invocation(path or "dbops"))
+    asked = _asked_by(args, path or "dbops", is_verb=context is not None and not hasattr(context.command, "commands"))
     hint = f"{context.command_path if context is not None else 'dbops'} --help"
     message = error.format_message()
     if message.startswith("Missing command") and context is not None:
@@ -133,22 +149,66 @@ def _help_on_stderr(context: Any) -> None:
             context.get_help()  # rich prints it at once
 
 
-def _asked_output(args: Sequence[str]) -> Output:
-    told = os.environ.get("DBOPS_OUTPUT", "text")
+def _asked_by(args: Sequence[str], command: str, *, is_verb: bool) -> Asked:
+    """Gather from a wrong command line what says how its end is to be told."""
+    output = _value_of(args, "--output", "-o") or os.environ.get("DBOPS_OUTPUT", "text")
+    metrics = _value_of(args, "--metrics-file") or os.environ.get("DBOPS_METRICS_FILE")
+    asked = Asked(
+        output=Output.JSON if output == "json" else Output.TEXT,
+        # a verb that does not exist would leave a series that no later run could ever mend
+        metrics_file=Path(metrics) if metrics and is_verb else None,
+        ping_url_env=_value_of(args, "--ping-url-env"),
+        invocation=Invocation(command),
+    )
+    with contextlib.suppress(DbopsError):  # the wrong command line is told; what else is wrong can wait
+        asked.invocation.watch.aim(asked.ping_url_env, asked.invocation.run_id)
+    return asked
+
+
+def _value_of(args: Sequence[str], *names: str) -> str | None:
+    told = None
     for here, after in pairwise((*args, "")):
-        if here in {"--output", "-o"}:
-            told = after
-        elif here.startswith("--output="):
-            told = here.partition("=")[2]
-    return Output.JSON if told == "json" else Output.TEXT
+        name, equals, value = here.partition("=")
+        if name in names:
+            told = value if equals else after
+    return told
 
 
 def close(outcome: Outcome) -> int:
-    """Print the outcome and return the exit code: the only place that does."""
+    """Print the outcome, tell it to whom it was to be told, and return the exit code: the only place that does."""
     try:
-        return _printed(outcome)
+        code = _printed(outcome)
     except Exception as error:  # noqa: BLE001  # a result that has no form is a bug like any other
-        return _printed(Outcome(outcome.asked, error=error, trace=traceback.format_exc()))
+        outcome = Outcome(outcome.asked, error=error, trace=traceback.format_exc())
+        code = _printed(outcome)
+    except KeyboardInterrupt:
+        _report(outcome, ExitCode.INTERRUPTED)
+        raise
+    _report(outcome, code)
+    return code
+
+
+def _report(outcome: Outcome, code: int) -> None:
+    """Write metrics and send the last ping. Whatever happens here, the code of the run stays what it is."""
+    asked = outcome.asked
+    if _plan_only(asked) or (asked.metrics_file is None and asked.ping_url_env is None):
+        return
+    try:
+        with stop.signals():  # a signal ends the telling: what was done is done
+            told = asked.invocation.watch.close(
+                asked.metrics_file,
+                command=asked.invocation.command,
+                run_id=asked.invocation.run_id,
+                code=code,
+                findings=[*outcome.result.findings, *_told(outcome)],
+                measures=outcome.result.measures,
+            )
+    except Stopped as error:
+        told = [Finding(Severity.WARNING, "untold", "-", f"metrics and pings: {error.message}")]
+    except Exception:  # noqa: BLE001  # a bug, and none of the run's
+        render.err_text(traceback.format_exc())
+        told = []
+    render.findings(told, ())
 
 
 def leave(code: int) -> NoReturn:

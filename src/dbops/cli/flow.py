@@ -4,14 +4,15 @@ import threading
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from typing import Any
 
 from dbops.cli import render
 from dbops.cli.door import Result
 from dbops.cli.options import AskedChange
 from dbops.cli.screen import Line, Screen, Tone
-from dbops.engine import journal, stop
-from dbops.engine.finding import Finding, Severity, failure
+from dbops.engine import clock, journal, stop, watch
+from dbops.engine.finding import Finding, Severity, exit_code, failure
 from dbops.engine.plan import Plan, Ready, Risk
 from dbops.engine.run import Ended, Run, each, execute
 from dbops.errors import ConfirmationRequired, DbopsError, ExitCode, LockBusy, Refused, Stopped
@@ -94,7 +95,7 @@ def change(
         _agreed_before_anything(asked, run, targets, keep_going=keep_going)
 
     def work(one: Target) -> _Done | _Skipped:
-        return _one(asked, run, one, environment)
+        return _watched(asked, one.name, lambda: _one(asked, run, one, environment))
 
     ended = each(targets[:first_alone], work, stop_on_failure=not keep_going)
     if keep_going or all(one.error is None for one in ended):
@@ -119,6 +120,26 @@ def _agreed_before_anything(asked: AskedChange, run: Run, targets: Sequence[Targ
                 raise  # with --keep-going its own turn tells it, beside the others' outcomes
 
 
+def _watched(asked: AskedChange, name: str, turn: Callable[[], _Done | _Skipped]) -> _Done | _Skipped:
+    """Note how a target's turn ends, on whatever way: the metrics have a series for each."""
+    began, code, skipped = clock.monotonic(), 0, False
+    try:
+        done = turn()
+        match done:
+            case _Done():
+                code = int(exit_code(done.findings))
+            case _Skipped():
+                skipped = True
+    except BaseException as error:
+        code = watch.code_of(error)
+        raise
+    else:
+        return done
+    finally:
+        took = timedelta(seconds=clock.monotonic() - began)
+        asked.invocation.watch.ended(name, code, took, skipped=skipped)
+
+
 def _one(asked: AskedChange, run: Run, target: Target, environment: str) -> _Done | _Skipped:
     with ExitStack() as stack:
         try:
@@ -127,6 +148,7 @@ def _one(asked: AskedChange, run: Run, target: Target, environment: str) -> _Don
             if asked.skip_if_running:
                 return _Skipped(error)
             raise
+        asked.invocation.watch.working()
         plan = ready.plan
         if asked.expect_plan and plan.sha not in asked.expect_plan:
             raise Refused(

@@ -10,6 +10,7 @@ import typer
 
 from dbops.engine import clock
 from dbops.engine.run import Run, new_id
+from dbops.engine.watch import Watch
 from dbops.errors import UsageError
 from dbops.units import parse_duration
 
@@ -32,6 +33,7 @@ class Invocation:
     command: str
     started: datetime = field(default_factory=clock.now)
     run_id: str = ""
+    watch: Watch = field(default_factory=Watch, compare=False)
 
     def __post_init__(self) -> None:
         if not self.run_id:
@@ -57,6 +59,25 @@ class Asked:
     no_color: Annotated[
         bool, typer.Option("--no-color", help="Plain text; so does $NO_COLOR.", rich_help_panel=_COMMON)
     ] = False
+    metrics_file: Annotated[
+        Path | None,
+        typer.Option(
+            "--metrics-file",
+            metavar="PATH",
+            envvar="DBOPS_METRICS_FILE",
+            help="Merge how it ended into this textfile for node_exporter (NAME.prom).",
+            rich_help_panel=_COMMON,
+        ),
+    ] = None
+    ping_url_env: Annotated[
+        str | None,
+        typer.Option(
+            "--ping-url-env",
+            metavar="NAME",
+            help="Tell start and end to the monitor whose URL $NAME holds.",
+            rich_help_panel=_COMMON,
+        ),
+    ] = None
     invocation: Invocation = field(default_factory=lambda: Invocation("dbops"), metadata={"option": False})
 
     def load(self) -> "Loaded":

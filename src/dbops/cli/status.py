@@ -48,6 +48,8 @@ def status(
     if not (config.cluster or config.postgres or config.redis):
         raise ConfigInvalid(f"{loaded.path} names no target", hint="add a [cluster.NAME] or [redis.NAME]")
     statuses = across.observe(config, asked.run(loaded.state_dir), deadline=_span(deadline), now=clock.now())
+    for one in statuses:
+        asked.invocation.watch.ended(one.target, across.exit_code(one), one.latency or timedelta(0))
     platform = config.platform
     bad = sum(one.state != "ok" for one in statuses)
     closing = f"{platform.name} ({platform.environment}): {len(statuses) - bad} of {len(statuses)} targets answer"
@@ -55,6 +57,7 @@ def status(
         Overview(platform.name, platform.environment, statuses),
         (Table(_COLUMNS, tuple(_row(one) for one in statuses)), Line(closing, Tone.BAD if bad else Tone.GOOD)),
         findings=tuple(finding for one in statuses for finding in one.findings),
+        measures=across.measures(config, statuses),
         codes=tuple(one.code for one in statuses),
     )
 
