@@ -1,0 +1,47 @@
+"""$orderby: on sortable fields, nulls lowest; what ties is in the order of internal numbers, which nobody may rely on."""
+
+import re
+
+from dbops.sandbox.emulators.search.query.fields import GEO, Schema
+from dbops.sandbox.emulators.search.query.refusal import Invalid, Unsupported
+from dbops.sandbox.emulators.search.query.table import column
+
+_MOST = 32
+_CLAUSE = re.compile(r"\s*([A-Za-z_][A-Za-z0-9_/]*|search\.score\(\)|geo\.distance\(.*\))(?:\s+(asc|desc))?\s*")
+_BEHIND = "\r\nParameter name: $orderby"
+
+
+def order(schema: Schema, text: str, score: str) -> str:
+    """Give what follows ORDER BY; `score` is SQL that is small where the score is high."""
+    clauses = text.split(",")
+    if "geo.distance" in text:
+        raise Unsupported("geo.distance in $orderby")
+    if len(clauses) > _MOST:
+        raise Invalid(
+            f"Invalid expression: At most {_MOST} clauses are allowed, and {len(clauses)} were found.{_BEHIND}"
+        )
+    parts = [_clause(schema, clause, score) for clause in clauses]
+    # The tie follows the first direction, so that one index serves both.
+    tie = "d.n DESC" if parts[0].endswith(" DESC") else "d.n"
+    return ", ".join([*parts, tie])
+
+
+def _clause(schema: Schema, clause: str, score: str) -> str:
+    match = _CLAUSE.fullmatch(clause)
+    if match is None:
+        raise Invalid(f"Invalid expression: Syntax error in '{clause.strip()}'.{_BEHIND}")
+    path, direction = match.groups()
+    if path == "search.score()":
+        return score if direction == "desc" else f"{score} DESC"
+    field = schema.by_path.get(path)
+    if field is None:
+        raise Invalid(
+            f"Invalid expression: Could not find a property named '{path}' on type 'search.document'.{_BEHIND}"
+        )
+    if field.type == GEO:
+        raise Invalid(f"Invalid expression: '{path}' of type '{GEO}' is sorted by geo.distance only.{_BEHIND}")
+    if not field.sortable or field.repeated:
+        raise Invalid(
+            f"Invalid expression: The field '{path}' is not sortable. Only sortable fields can be used in $orderby.{_BEHIND}"
+        )
+    return f"d.{column(field)}{' DESC' if direction == 'desc' else ''}"
