@@ -58,6 +58,29 @@ def test_each_line_hashes_the_one_before_and_each_journal_the_first_line_of_the_
     assert journal.missing_link(tmp_path, second) is None
 
 
+def test_the_closing_record_of_the_journal_before_cannot_be_altered_or_removed(tmp_path: Path) -> None:
+    path = write(tmp_path, "1", "plan")
+    write(tmp_path, "2")
+    whole = path.read_bytes()
+    second = journal.read(tmp_path, "2-audit")
+    for altered in (whole.replace(b'"outcome": "done"', b'"outcome": "fail"'), b"".join(lines(path)[:-1]), whole[:-5]):
+        path.write_bytes(altered)
+        assert journal.missing_link(tmp_path, second) == "the journal before it, 1-audit, was rewritten"
+    path.write_bytes(whole)
+    assert journal.missing_link(tmp_path, second) is None
+
+
+def test_a_journal_that_goes_on_while_others_begin_is_not_taken_for_altered(tmp_path: Path) -> None:
+    with journal.opened(tmp_path, "1", "audit") as log:
+        log.write("start")
+        write(tmp_path, "2")
+        log.write("done")
+    second = journal.read(tmp_path, "2-audit")
+    assert journal.missing_link(tmp_path, second) is None
+    log.path.write_bytes(log.path.read_bytes().replace(b'"start"', b'"stop!"'))
+    assert journal.missing_link(tmp_path, second) is not None
+
+
 def test_every_line_is_on_disk_before_write_returns(tmp_path: Path) -> None:
     with journal.opened(tmp_path, "1", "audit") as log:
         log.write("start", step="a")

@@ -18,6 +18,7 @@ from dbops.errors import Refused
 app = family("journal")
 
 _ALTERED_HINT = "compare it with your copies of the state directory"
+_UNSAID = {"steps", "previous", "previous_held"}  # told in a form of their own, or of use to the chain alone
 _TONES = {"done": Tone.GOOD, "failed": Tone.BAD, "unfinished": Tone.WARN}
 
 
@@ -130,7 +131,7 @@ def _plain(read: journal.Read) -> dict[str, Any]:
 def _records(read: journal.Read) -> Iterator[Line]:
     yield Line(f"{read.name}: {read.outcome}", _TONES.get(read.outcome, Tone.STRONG))
     for record in read.records:
-        facts = "  ".join(f"{key}={value}" for key, value in record.facts.items() if key not in {"steps", "previous"})
+        facts = "  ".join(f"{key}={value}" for key, value in record.facts.items() if key not in _UNSAID)
         yield Line(f"{record.at}  {record.event:<6} {facts}", indent=2)
         steps = record.facts.get("steps")
         for step in cast("list[Any]", steps) if isinstance(steps, list) else ():

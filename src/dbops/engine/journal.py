@@ -1,7 +1,8 @@
 """What was done, by whom, with what outcome: one fsynced file a run and target, each line hashing the one before.
 
-The first line carries the name of the journal opened before it, and the hash of that one's first line, so that
-a removed or rewritten journal is missed. A file without a closing record is unfinished; a torn last line is
+The first line carries the name of the journal opened before it, the hash of that one's first line, and the hash of
+all that it held by then, so that a removed or rewritten journal is missed; what is written later, by runs that
+overlap, only its own chain protects. A file without a closing record is unfinished; a torn last line is
 what kill -9 or a full disk leaves, and is told.
 """
 
@@ -79,7 +80,8 @@ def _open(room: Path, name: str, facts: dict[str, Any]) -> Journal:
         with (room / ".lock").open("w") as lock:
             _lock(lock.fileno(), room)
             previous, previous_hash = _last(room)
-            line = _line(previous_hash, "begin", {**facts, "previous": previous})
+            before = {"previous": previous, "previous_held": _held(room, previous)}
+            line = _line(previous_hash, "begin", {**facts, **before})
             opening = room / f"{_OPENING}{name}{_SUFFIX}"
             descriptor = os.open(opening, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND | os.O_CLOEXEC, 0o640)
             try:
@@ -129,6 +131,15 @@ def _last(room: Path) -> tuple[str | None, str]:
         else:
             opening.unlink()
     return name, line_hash
+
+
+def _held(room: Path, previous: str | None) -> str | None:
+    """Tell what a journal holds now: its first so many bytes, and their hash; an open one grows on behind them."""
+    try:
+        data = (room / f"{previous}{_SUFFIX}").read_bytes() if previous else None
+    except OSError:  # removed, which the name alone tells; or another account's, which is no reason to do nothing
+        return None
+    return None if data is None else f"{len(data)} {_sha(data)}"
 
 
 def _newest(room: Path) -> tuple[str | None, str]:
@@ -201,6 +212,7 @@ class Read:
     broken_at: int | None  # the first line that does not hash on from the one before
     previous: str | None
     previous_hash: str
+    previous_held: str | None = None
 
     @property
     def outcome(self) -> str:
@@ -241,7 +253,8 @@ def read(state_dir: Path, name: str) -> Read:
         records.append(record)
     first: dict[str, Any] = json.loads(lines[0]) if records else {}
     first_hash = _sha(lines[0] + b"\n") if lines else ""
-    return Read(name, tuple(records), first_hash, bool(rest), broken, first.get("previous"), first.get("after", ""))
+    before_it = first.get("previous"), first.get("after", ""), first.get("previous_held")
+    return Read(name, tuple(records), first_hash, bool(rest), broken, *before_it)
 
 
 def missing_link(state_dir: Path, journal: Read) -> str | None:
@@ -251,6 +264,14 @@ def missing_link(state_dir: Path, journal: Read) -> str | None:
     path = folder(state_dir) / f"{journal.previous}{_SUFFIX}"
     if not path.exists():
         return f"the journal before it, {journal.previous}, is gone"
-    if read(state_dir, journal.previous).first_hash != journal.previous_hash:
+    if read(state_dir, journal.previous).first_hash != journal.previous_hash or not _still_held(path, journal):
         return f"the journal before it, {journal.previous}, was rewritten"
     return None
+
+
+def _still_held(path: Path, journal: Read) -> bool:
+    """Say whether the journal before still begins with all that it held when this one was opened."""
+    if journal.previous_held is None:  # written before that was recorded
+        return True
+    size, _, line_hash = journal.previous_held.partition(" ")
+    return size.isdigit() and _sha(path.read_bytes()[: int(size)]) == line_hash
