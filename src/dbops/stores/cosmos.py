@@ -4,6 +4,7 @@ Pages come with the continuation that leads on from them. Two traps of the libra
 range from its beginning when it does not understand a continuation, and a change feed begins at "now" unless told.
 """
 
+import base64
 import logging
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -86,7 +87,11 @@ class Container:
         continuation: str | None = None,
         size: int = PAGE,
     ) -> Iterator[Page]:
-        """Read page by page: one range, one logical partition, or everything."""
+        """Read page by page: one range, one logical partition, or everything.
+
+        A partition that splits while its range is read ends the reading with ContinuationLost: what came of this
+        range is worth nothing, and it is read again in the ranges of today.
+        """
         scope: dict[str, Any] = {"enable_cross_partition_query": True}
         if within is not None:
             scope = {"feed_range": within}
@@ -175,6 +180,7 @@ def connect(place: Cosmos, *, target: str, timeout: timedelta | None = None) -> 
     patience = Patience.within(timeout)
     wire = Wire(_WORDS, patience, target=target, root_cert=place.root_cert, busy=_BUSY, resends=False)
     with translated(target), azure.signed_in(place, endpoint, target=target, within=timeout) as credential:
+        _refuse_what_is_no_key(credential, target)
         with wire.opening():
             client = CosmosClient(endpoint, credential, transport=wire, **_retries(patience))
         try:
@@ -182,6 +188,16 @@ def connect(place: Cosmos, *, target: str, timeout: timedelta | None = None) -> 
         finally:
             client.close()
             wire.close()
+
+
+def _refuse_what_is_no_key(credential: Any, target: str) -> None:
+    """The library would stumble over it when it signs the first request."""
+    if isinstance(credential, str):
+        try:
+            base64.b64decode(credential)
+        except ValueError as error:
+            hint = "the account's keys are base64 and end with '=='"
+            raise AuthenticationFailed("its key is no key of a Cosmos DB account", hint=hint, target=target) from error
 
 
 def _retries(patience: Patience) -> dict[str, Any]:
