@@ -9,7 +9,7 @@ from collections.abc import Collection, Generator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from hashlib import sha256
 from typing import Any
 
@@ -133,7 +133,7 @@ class Writer:
             tool=f"dbops {dbops.__version__}",
             store_version=store_version,
             started=self.begun.started,
-            finished=clock.now(),
+            finished=_now(),
             compression=self.begun.compression,
             recipients=self.begun.recipients,
             files=tuple(kept.values()),
@@ -194,10 +194,10 @@ def write(
     age.check(recipients)
     where, kind = tier or Tier(), subject.target
     begun = Begun(
-        subject=replace(subject, instant=units.parse_instant(units.instant(subject.instant))),
+        subject=replace(subject, instant=_kept(subject.instant)),
         run=run,
         host=socket.gethostname(),
-        started=clock.now(),
+        started=_now(),
         compression=compression,
         recipients=tuple(sorted(recipients)),
         given=dict(given or {}),
@@ -208,6 +208,15 @@ def write(
     writer = _continued(vault, begun, run, where, findings) or _fresh(vault, begun, run, where)
     writer.findings += findings
     yield writer
+
+
+def _kept(moment: datetime) -> datetime:
+    """Cut an instant to what documents keep of it."""
+    return units.parse_instant(units.instant(moment))
+
+
+def _now() -> datetime:
+    return _kept(clock.now())
 
 
 def _fresh(vault: Store, begun: Begun, run: str, tier: Tier) -> Writer:

