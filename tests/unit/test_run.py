@@ -227,7 +227,7 @@ def test_a_failure_that_the_plan_goes_on_after_leaves_the_other_steps_their_turn
         carried_out(tmp_path, Ready(PLAN, apply, goes_on_after=(Refused, VerifiedBad)))
     assert told.value.hint == "look at it"
     records = story(tmp_path)
-    assert ["fail step 0", "fail step 1", "done step 2"] == [r for r in records if r.startswith(("fail", "done"))]
+    assert [r for r in records if r.startswith(("fail", "done"))] == ["fail step 0", "fail step 1", "done step 2"]
     assert journal.read(tmp_path, "run-audit").records[-1].facts["exit_code"] == 4
 
 

@@ -19,6 +19,7 @@ given.spare()
 FAMILIES = {
     "status": "Show every target on one screen: reachable, version, backups, what needs attention.",
     "roles": "Least-privilege roles, memberships, grants and owners, as the configuration declares them.",
+    "vault": "The artifacts of every store: what is there, whether it is whole, second copies.",
     "config": "The configuration: a template, its validation, the resolved view, a JSON Schema.",
     "journal": "What was done, by whom, with what outcome.",
     "sandbox": "The embedded platform: every store, in one folder, without Docker or services.",

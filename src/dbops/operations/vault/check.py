@@ -1,14 +1,15 @@
 """What is wrong, or worth knowing, about artifacts and their second copies; pure. Codes are stable."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 
 from dbops import units
 from dbops.engine.finding import Finding, Severity, Verdict
-from dbops.operations.vault.facts import VAULT, Held, Seen, State
+from dbops.operations.vault.facts import VAULT, Checked, Held, Seen, State
 from dbops.operations.vault.plan import lacking
 
 _SHOWN = 3
+_DEPTHS = ("listed", "stored", "content")
 
 
 def check_vault(vault: Held, copies: Sequence[Held], now: datetime) -> list[Finding]:
@@ -32,6 +33,8 @@ def check_place(held: Held, now: datetime) -> Iterator[Finding]:
                 yield broken(held.place, one)
             case State.ABANDONED:
                 yield _abandoned(held.place, one, now)
+            case State.UNKNOWN:
+                yield unknown(held.place, one)
             case State.COMPLETE | State.BUILDING:
                 pass
         if one.checked is not None and one.checked.verdict is Verdict.BAD:
@@ -50,10 +53,15 @@ def broken(place: str, one: Seen) -> Finding:
     return Finding(Severity.BAD, "DBV101", place, told, hint)
 
 
+def unknown(place: str, one: Seen) -> Finding:
+    told = f"{one.name} could not be judged: {one.wrong or 'its manifest is not known'}"
+    return Finding(Severity.UNKNOWN, "DBV109", place, told, "use the dbops that wrote it, or a newer one")
+
+
 def _abandoned(place: str, one: Seen, now: datetime) -> Finding:
-    since = f", untouched for {units.duration(now - one.written)}" if one.written is not None else ""
-    told = f"{one.name} was begun and never finished{since} ({units.size(one.size)})"
-    hint = "run again what was writing it"
+    since = units.duration(now - one.written)
+    told = f"{one.name} was begun and never finished, untouched for {since} ({units.size(one.size)})"
+    hint = "run again what was writing it" if place == VAULT else f"dbops vault copy --to {place}"
     return Finding(Severity.WARNING, "DBV102", place, told, hint)
 
 
@@ -77,7 +85,7 @@ def check_copy(vault: Held, copy: Held, now: datetime) -> Iterator[Finding]:
 
 
 def _lagging(copy: Held, missing: Sequence[Seen], now: datetime) -> Finding:
-    oldest = min((one.written or one.instant or now for one in missing), default=now)
+    oldest = min(one.written for one in missing)
     lag = now - oldest
     told = f"lacks {len(missing)} of the vault's artifacts, for {units.duration(lag)} by now"
     names = _some([one.name for one in missing])
@@ -100,9 +108,33 @@ def differing(vault: Held, copy: Held) -> Iterator[Finding]:
 
 def not_copied(vault: Held, copy: Held) -> list[Finding]:
     """Tell what a copying run leaves out, and why: it must not end as if all were well."""
-    found = [broken(VAULT, one) for one in vault.seen if one.state is State.BROKEN]
-    found += [broken(copy.place, one) for one in copy.seen if one.state is State.BROKEN]
+    found = [broken(held.place, one) for held in (vault, copy) for one in held.seen if one.state is State.BROKEN]
+    found += [unknown(held.place, one) for held in (vault, copy) for one in held.seen if one.state is State.UNKNOWN]
     return [*found, *differing(vault, copy)]
+
+
+def standing(newest_first: Iterable[Checked]) -> Checked | None:
+    """Tell what the verifications of an artifact add up to: the last one, or a bad one that none has overruled.
+
+    A bad slice stays bad until the same slice, or all of it, was verified good as closely.
+    """
+    last: Checked | None = None
+    good: set[tuple[str, str | None]] = set()
+    for one in newest_first:
+        last = last or one
+        if one.verdict is Verdict.BAD and not any(
+            (d, s) in good for d in _as_close(one.depth) for s in (None, one.subset)
+        ):
+            return one
+        if one.verdict is Verdict.GOOD:
+            good.add((one.depth, one.subset))
+            if one.subset is None and one.depth == _DEPTHS[-1]:
+                break
+    return last
+
+
+def _as_close(depth: str) -> tuple[str, ...]:
+    return _DEPTHS[_DEPTHS.index(depth) :] if depth in _DEPTHS else _DEPTHS
 
 
 def _some(names: Sequence[str]) -> str:

@@ -16,6 +16,7 @@ class State(StrEnum):
     BUILDING = "under construction"
     ABANDONED = "abandoned"  # under construction, and nobody has written to it for a day
     BROKEN = "broken"
+    UNKNOWN = "unknown"  # its manifest is of a newer dbops
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,12 +37,12 @@ class Seen:
     store: str
     target: str
     kind: str
-    instant: datetime | None  # the moment that it represents; None: its name tells none
+    instant: datetime  # the moment that it represents
     state: State
     files: int
     size: int  # bytes that are stored
     manifest: str | None  # hash of the manifest: the same manifest is the same content
-    written: datetime | None  # when its last object was written
+    written: datetime  # when its manifest was, or, without one, its last object
     wrong: str | None = None  # why it is broken
     checked: Checked | None = None  # the last verification
 
@@ -73,11 +74,11 @@ class Wanted:
     targets: frozenset[str] = frozenset()
     kinds: frozenset[str] = frozenset()
 
-    def holds(self, seen: Seen) -> bool:
+    def holds(self, *, store: str, target: str, kind: str) -> bool:
         """Tell whether an artifact passes every filter that was given."""
         return all(
             not wanted or found in wanted
-            for wanted, found in ((self.stores, seen.store), (self.targets, seen.target), (self.kinds, seen.kind))
+            for wanted, found in ((self.stores, store), (self.targets, target), (self.kinds, kind))
         )
 
 

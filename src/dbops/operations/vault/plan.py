@@ -2,19 +2,17 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 
 from dbops import units
 from dbops.engine.plan import Plan, Step
-from dbops.errors import CouldNotVerify
+from dbops.errors import CouldNotVerify, Refused
 from dbops.operations.vault.facts import CopyArtifact, Held, Seen, State
 
-_LONG_AGO = datetime.min.replace(tzinfo=UTC)
 _NAMED = 3
 
 
 def newest_first(seen: Iterable[Seen]) -> list[Seen]:
-    return sorted(seen, key=lambda one: (one.instant or _LONG_AGO, one.name), reverse=True)
+    return sorted(seen, key=lambda one: (one.instant, one.name), reverse=True)
 
 
 def lacking(vault: Held, copy: Held) -> list[Seen]:
@@ -48,8 +46,11 @@ def _files(count: int) -> str:
 def chosen(held: Held, seen: Sequence[Seen], name: str | None, *, newest: bool) -> list[Seen]:
     """Choose what to verify. Nothing to verify is not a pass."""
     if name is not None:
-        return [the_one(held, seen, name)]
-    wanted = newest_first(one for one in seen if one.state in {State.COMPLETE, State.BROKEN})
+        try:
+            return [the_one(held, seen, name)]
+        except Refused as error:
+            raise CouldNotVerify(error.message, hint=error.hint, target=error.target) from error
+    wanted = newest_first(one for one in seen if one.state in {State.COMPLETE, State.BROKEN, State.UNKNOWN})
     if newest:
         wanted = list({(one.store, one.target, one.kind): one for one in reversed(wanted)}.values())[::-1]
     if not wanted:
@@ -67,7 +68,7 @@ def the_one(held: Held, seen: Sequence[Seen], name: str) -> Seen:
     some = ", ".join(one.name for one in named[:_NAMED])
     told = f"{name!r} is a part of {len(named)} names: {some}" if named else f"there is no artifact {name!r}"
     hint = "type more of it: dbops vault list" if named else "dbops vault list shows what is there"
-    raise CouldNotVerify(told, hint=hint, target=held.place)
+    raise Refused(told, hint=hint, target=held.place)
 
 
 @dataclass(frozen=True, slots=True)
