@@ -16,8 +16,8 @@ _PAGE = 50
 _LARGEST_PAGE = 1_000
 _LARGEST_SKIP = 100_000
 _TAKEN = {
-    "search", "filter", "orderby", "select", "top", "skip", "count", "facets", "searchMode", "searchFields", "queryType",
-    "vectorQueries", "vectorFilterMode",
+    "search", "searchMode", "searchFields", "queryType", "filter", "orderby", "select", "top", "skip", "count",
+    "facets", "vectorQueries", "vectorFilterMode",
 }  # fmt: skip
 _WITHOUT_EFFECT = {"sessionId", "scoringStatistics", "minimumCoverage", "highlightPreTag", "highlightPostTag"}
 _MISSING = {
@@ -131,11 +131,11 @@ def _source(table: Table, request: dict[str, Any], now: float) -> Source:
     seen = (where, list(values))
     filtered = _text(request, "filter")
     if filtered is not None and filtered.strip():
-        condition, more = filters.condition(table.schema, filtered)
+        condition, more = filters.condition(table, filtered)
         where, values = f"{where} AND ({condition})", [*values, *more]
     questions = nearness.read(table.schema, request.get("vectorQueries"))
     text = None
-    if not matching.is_everything(request):
+    if not matching.is_everything(request.get("search")):
         _refuse_default_profile(table)
         text = matching.matches(table, request, where, values)
     if not questions:

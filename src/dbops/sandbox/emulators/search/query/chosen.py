@@ -46,13 +46,13 @@ def choose(schema: Schema, select: str | None) -> Chosen:
 def _selectable(schema: Schema, path: str) -> Field:
     field = schema.by_path.get(path)
     if field is None:
-        raise Invalid(
-            f"Invalid expression: Could not find a property named '{path}' on type 'search.document'.{_BEHIND}"
-        )
+        told = f"Could not find a property named '{path}' on type 'search.document'."
+        raise Invalid(f"Invalid expression: {told}{_BEHIND}")
     shown = _retrievable((field,)) or (field.dimensions is not None and field.retrievable and field.stored)
     if not shown:
         raise Invalid(
-            f"Invalid expression: The field '{path}' is not retrievable. Only retrievable fields can be selected.{_BEHIND}"
+            f"Invalid expression: The field '{path}' is not retrievable. Only retrievable fields can be"
+            f" selected.{_BEHIND}"
         )
     return field
 

@@ -19,6 +19,7 @@ class Row:
     body: bytes  # every field but the vectors, in the definition's order, nulls written out
     columns: list[int | str | None]
     vectors: list[bytes | None]
+    words: list[str]  # of each searchable field
 
 
 def reader(schema: Schema) -> Callable[[dict[str, Any]], Row]:
@@ -26,6 +27,7 @@ def reader(schema: Schema) -> Callable[[dict[str, Any]], Row]:
     plain = tuple((field, _completer(field)) for field in schema.fields if field.dimensions is None)
     columns = tuple(_column(field) for field in schema.columns if not field.key)
     vectors = tuple(field.name for field in schema.vectors)
+    spelled = speller(schema)
 
     def row(document: dict[str, Any]) -> Row:
         body = {field.name: complete(document.get(field.name)) for field, complete in plain}
@@ -33,6 +35,7 @@ def reader(schema: Schema) -> Callable[[dict[str, Any]], Row]:
             orjson.dumps(body),
             [column(body) for column in columns],
             [_floats(document.get(name)) for name in vectors],
+            spelled(body),
         )
 
     return row
@@ -50,10 +53,13 @@ def shown_bytes(field: Field, data: bytes) -> bytes:
     return orjson.dumps(numbers, option=orjson.OPT_SERIALIZE_NUMPY)
 
 
-def text_of(field: Field, body: dict[str, Any]) -> str:
-    """Collect the words of one searchable field, with a gap between the elements of a collection."""
-    analysed = words.keywords if words.is_keyword(field) else words.text
-    return words.GAP.join(analysed(value) for value in _leaves(body, field.path.split("/")))
+def speller(schema: Schema) -> Callable[[dict[str, Any]], list[str]]:
+    """Prepare the collection of each searchable field's words, with a gap between the elements of a collection."""
+    ways = [
+        (field.path.split("/"), words.keywords if words.is_keyword(field) else words.text)
+        for field in schema.searchables
+    ]
+    return lambda body: [words.GAP.join([analysed(value) for value in _leaves(body, path)]) for path, analysed in ways]
 
 
 def _floats(value: list[float] | None) -> bytes | None:

@@ -8,7 +8,7 @@ import math
 from dataclasses import dataclass, field
 from typing import Any, assert_never
 
-from dbops.sandbox.emulators.search.query import lambdas
+from dbops.sandbox.emulators.search.query import lambdas, matching
 from dbops.sandbox.emulators.search.query.fields import (
     BOOLEAN,
     COMPLEX,
@@ -18,11 +18,10 @@ from dbops.sandbox.emulators.search.query.fields import (
     INTEGERS,
     STRING,
     Field,
-    Schema,
 )
 from dbops.sandbox.emulators.search.query.parser import parse
 from dbops.sandbox.emulators.search.query.refusal import Invalid, Unsupported
-from dbops.sandbox.emulators.search.query.table import column
+from dbops.sandbox.emulators.search.query.table import Table, column
 from dbops.sandbox.emulators.search.query.tree import (
     And,
     Compare,
@@ -31,6 +30,7 @@ from dbops.sandbox.emulators.search.query.tree import (
     Expression,
     In,
     Literal,
+    Matches,
     Not,
     Or,
     Path,
@@ -50,9 +50,9 @@ _KINDS = {
 _BEHIND = "\r\nParameter name: $filter"
 
 
-def condition(schema: Schema, text: str) -> tuple[str, list[Any]]:
+def condition(table: Table, text: str) -> tuple[str, list[Any]]:
     """Give the condition on rows `d` that a filter means, and its values."""
-    compiler = _Compiler(schema)
+    compiler = _Compiler(table)
     sql = compiler.compile(parse(text), None)
     return sql, compiler.values
 
@@ -68,7 +68,7 @@ class _Scope:
 
 @dataclass(slots=True)
 class _Compiler:
-    schema: Schema
+    table: Table
     values: list[Any] = field(default_factory=list[Any])
     aliases: int = 0
 
@@ -90,6 +90,8 @@ class _Compiler:
                 return self._compare(expression, scope)
             case Every():
                 return self._every(expression, scope)
+            case Matches():
+                return self._matches(expression, scope)
             case _:
                 assert_never(expression)
 
@@ -131,12 +133,25 @@ class _Compiler:
         again = self._again(asked.path, scope)
         return f"({sql} {_SQL[asked.operator]} ? AND {again} < '')"
 
+    def _matches(self, asked: Matches, scope: _Scope | None) -> str:
+        if scope is not None:
+            raise Invalid(
+                f"The function 'ismatch' has no parameters bound to the range variable '{scope.variable}'. Only bound"
+                f" field references are supported inside lambda expressions ('any' or 'all').{_BEHIND}"
+            )
+        sql, values = matching.condition(
+            self.table, asked.text, fields=asked.fields, syntax=asked.syntax, mode=asked.mode
+        )
+        self.values.extend(values)
+        return sql
+
     def _every(self, asked: Every, scope: _Scope | None) -> str:
         at, place, inside = self._field(asked.path, scope)
         is_element = scope is not None and len(asked.path) == 1
         if not at.collection or is_element or at.dimensions is not None:
             raise Invalid(
-                f"Invalid expression: any and all work on collections, and '{at.path}' is of type '{at.told_type}'.{_BEHIND}"
+                f"Invalid expression: any and all work on collections, and '{at.path}' is of type"
+                f" '{at.told_type}'.{_BEHIND}"
             )
         if at.type == GEO:
             raise Unsupported("filters on collections of geography points")
@@ -148,20 +163,20 @@ class _Compiler:
         rows = f"json_each({place}.value, {_json_path(inside)})" if inside else f"json_each({place})"
         body = self.compile(asked.body, _Scope(asked.variable, at, name))
         if asked.each:
-            return f"NOT EXISTS (SELECT 1 FROM {rows} {name} WHERE NOT ifnull({body}, 0))"
-        return f"EXISTS (SELECT 1 FROM {rows} {name} WHERE {body})"
+            return f"NOT EXISTS (SELECT 1 FROM {rows} {name} WHERE NOT ifnull({body}, 0))"  # noqa: S608
+        return f"EXISTS (SELECT 1 FROM {rows} {name} WHERE {body})"  # noqa: S608
 
     # -- fields
 
     def _field(self, path: Path, scope: _Scope | None) -> tuple[Field, str, list[str]]:
         """Find a field: it, the column or alias it lies in, and the way inside that."""
         if scope is None:
-            at = _walked(self.schema.fields, path, "search.document")
+            at = _walked(self.table.schema.fields, path, "search.document")
             return at, f"d.{column(at)}", []
         if path[0] != scope.variable:
             raise Invalid(
-                f"Invalid expression: '{'/'.join(path)}' is not bound to the range variable '{scope.variable}'. Only bound"
-                f" field references are supported inside lambda expressions ('any' or 'all').{_BEHIND}"
+                f"Invalid expression: '{'/'.join(path)}' is not bound to the range variable '{scope.variable}'. Only"
+                f" bound field references are supported inside lambda expressions ('any' or 'all').{_BEHIND}"
             )
         if len(path) == 1:
             return scope.element, scope.alias, []
@@ -190,14 +205,11 @@ def _walked(fields: tuple[Field, ...], path: Path, kind: str) -> Field:
     at: Field | None = None
     for name in path:
         if at is not None and at.collection:
-            raise Invalid(
-                f"Invalid expression: '{at.path}' is a collection: its parts are reached with any and all only.{_BEHIND}"
-            )
+            raise Invalid(f"Invalid expression: '{at.path}' is a collection: any and all reach its parts.{_BEHIND}")
         found = next((one for one in fields if one.name == name), None)
         if found is None:
-            raise Invalid(
-                f"Invalid expression: Could not find a property named '{name}' on type '{at.path if at else kind}'.{_BEHIND}"
-            )
+            within = at.path if at else kind
+            raise Invalid(f"Invalid expression: Could not find a property named '{name}' on type '{within}'.{_BEHIND}")
         at, fields = found, found.children
     if at is None:  # a path has a part: the parser saw to it
         raise AssertionError
@@ -238,7 +250,7 @@ def _comparable(at: Field, asked: Compare) -> int | str | float | None:
 def _for_integer(at: Field, literal: Literal) -> int | float:
     value = literal.value
     if not isinstance(value, int | float):
-        raise AssertionError(literal)  # the types were compared
+        raise AssertionError(literal)  # noqa: TRY004  # the types were compared
     if not math.isfinite(value):
         raise Invalid(f"Invalid expression: '{at.path}' of type '{at.type}' cannot be compared to {value}.{_BEHIND}")
     return value

@@ -13,6 +13,7 @@ from dbops.sandbox.emulators.search.query.tree import (
     Expression,
     In,
     Literal,
+    Matches,
     Not,
     Or,
     Truth,
@@ -39,8 +40,8 @@ _JOINED = (
 _NORMAL = (
     _SAYS
     + "Found an unsupported form of complex Boolean expression. For 'any', use expressions that are 'ORs of ANDs',"
-    " also known as Disjunctive Normal Form. For 'all', use expressions that are 'ANDs of ORs', also known as Conjunctive"
-    " Normal Form."
+    " also known as Disjunctive Normal Form. For 'all', use expressions that are 'ANDs of ORs', also known as"
+    " Conjunctive Normal Form."
 )
 _TURNED = {"eq": "ne", "ne": "eq", "gt": "le", "le": "gt", "lt": "ge", "ge": "lt"}
 Alternatives = list[list[str]]  # for any: ors of ands; for all: ands of ors; each leaf is its operator
@@ -80,5 +81,5 @@ def _groups(expression: Expression, outer: type[And | Or], *, negated: bool) -> 
             return [[operator for groups in found for group in groups for operator in group]]
         case Compare(operator, _, Literal()):
             return [[_TURNED[operator] if negated else operator]]
-        case In() | Truth() | Constant() | Every():
+        case In() | Truth() | Constant() | Every() | Matches():
             return [["ne" if negated else "eq"]]

@@ -119,8 +119,8 @@ def _question(schema: Schema, told: dict[str, Any]) -> Question:
     for field in fields:
         if len(vector) != field.dimensions:
             raise Invalid(
-                f"The vector query field '{field.name}' has {field.dimensions} dimensions, and the vector of the query has"
-                f" {len(vector)}: they must be the same."
+                f"The vector query field '{field.name}' has {field.dimensions} dimensions, and the vector of the query"
+                f" has {len(vector)}: they must be the same."
             )
     k = told.get("k")
     if k is not None and (not isinstance(k, int) or k < 1):

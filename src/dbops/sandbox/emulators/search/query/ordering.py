@@ -1,4 +1,7 @@
-"""$orderby: on sortable fields, nulls lowest; what ties is in the order of internal numbers, which nobody may rely on."""
+"""$orderby: on sortable fields, nulls lowest.
+
+What ties is in the order of internal numbers, on which nobody may rely.
+"""
 
 import re
 
@@ -35,13 +38,13 @@ def _clause(schema: Schema, clause: str, score: str) -> str:
         return score if direction == "desc" else f"{score} DESC"
     field = schema.by_path.get(path)
     if field is None:
-        raise Invalid(
-            f"Invalid expression: Could not find a property named '{path}' on type 'search.document'.{_BEHIND}"
-        )
+        told = f"Could not find a property named '{path}' on type 'search.document'."
+        raise Invalid(f"Invalid expression: {told}{_BEHIND}")
     if field.type == GEO:
         raise Invalid(f"Invalid expression: '{path}' of type '{GEO}' is sorted by geo.distance only.{_BEHIND}")
     if not field.sortable or field.repeated:
         raise Invalid(
-            f"Invalid expression: The field '{path}' is not sortable. Only sortable fields can be used in $orderby.{_BEHIND}"
+            f"Invalid expression: The field '{path}' is not sortable. Only sortable fields can be used in"
+            f" $orderby.{_BEHIND}"
         )
     return f"d.{column(field)}{' DESC' if direction == 'desc' else ''}"

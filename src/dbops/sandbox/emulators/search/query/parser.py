@@ -14,6 +14,7 @@ from dbops.sandbox.emulators.search.query.tree import (
     In,
     Kind,
     Literal,
+    Matches,
     Not,
     Operator,
     Or,
@@ -131,7 +132,12 @@ class _Parser:
         if operator is None:
             return found
         literal = self._needed_literal()
-        if operator not in ("eq", "ne") or literal.kind != "Edm.Boolean" or negated or not isinstance(found, In):
+        if (
+            operator not in ("eq", "ne")
+            or literal.kind != "Edm.Boolean"
+            or negated
+            or not isinstance(found, In | Matches)
+        ):
             self._wrong("A binary operator with incompatible types was detected")
         return found if (operator == "eq") == literal.value else Not(found)
 
@@ -175,7 +181,9 @@ class _Parser:
 
     def _call(self) -> Expression:
         function = self._take().text
-        if function in ("search.ismatch", "search.ismatchscoring", "geo.distance", "geo.intersects"):
+        if function == "search.ismatch":
+            return self._matches()
+        if function in ("search.ismatchscoring", "geo.distance", "geo.intersects"):
             raise Unsupported(function)
         if function != "search.in":
             raise Invalid(f"Invalid expression: An unknown function with name '{function}' was found.")
@@ -190,6 +198,17 @@ class _Parser:
         for delimiter in delimiters[1:]:
             values = values.replace(delimiter, delimiters[0])
         return In(path, tuple(value for value in values.split(delimiters[0]) if value))
+
+    def _matches(self) -> Expression:
+        self._need("(")
+        told = [self._string()]
+        while self._eat(","):
+            told.append("" if self._eat("null") else self._string())
+        self._need(")")
+        if len(told) > 4 or len(told) == 3 or (len(told) == 4 and told[2] not in ("simple", "full")):
+            self._wrong("search.ismatch takes a text, fields, a syntax and a mode: the last two together")
+        fields = told[1] if len(told) > 1 else ""
+        return Matches(told[0], fields, *told[2:])
 
     def _string(self) -> str:
         if self._next.sort != "string":

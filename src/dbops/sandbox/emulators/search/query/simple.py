@@ -12,6 +12,7 @@ class Words:
     text: str
     phrase: bool = False
     prefix: bool = False
+    field: str | None = None  # where alone it is searched; the simple syntax has no such thing
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +24,7 @@ class Without:
 class Joined:
     every: bool
     parts: "tuple[Query, ...]"
+    bonus: "tuple[Query, ...]" = ()  # matters to the score alone
 
 
 Query = Words | Without | Joined

@@ -7,16 +7,21 @@ found as it was until its successor is visible, as in the service.
 
 import sqlite3
 from collections.abc import Iterable, Iterator
-from typing import Any, Self
+from itertools import islice
+from typing import TYPE_CHECKING, Any, Self
 
 import orjson
 
+from dbops.engine import clock
 from dbops.sandbox.emulators.search.query import document as documents
 from dbops.sandbox.emulators.search.query.fields import Field, Schema, read
-from dbops.sandbox.emulators.search.query.matrix import Matrix
+
+if TYPE_CHECKING:
+    from dbops.sandbox.emulators.search.query.matrix import Matrix
 
 NEVER = 1e18
 _CHUNK = 500
+_FORGOTTEN_AT_ONCE = 2000  # so that no single write pays for many before it
 
 
 class Table:
@@ -24,7 +29,6 @@ class Table:
 
     def __init__(self, connection: sqlite3.Connection, definition: dict[str, Any]) -> None:
         self.connection = connection
-        self._settled_until = 0.0  # the largest `now` that was asked with: what was gone then is gone for everybody
         self._take(read(definition))
 
     @classmethod
@@ -33,13 +37,17 @@ class Table:
 
     def _take(self, schema: Schema) -> None:
         self.schema = schema
-        self.docs = quoted(f"docs:{schema.name}")
+        self._name = f"docs:{schema.name}"
+        self.docs = quoted(self._name)
         self.fts = quoted(f"fts:{schema.name}")
+        self.docsize = quoted(f"fts:{schema.name}_docsize")  # FTS5's own: a row for each row
         self.matrices: dict[str, Matrix] = {}
         self._row = documents.reader(schema)
+        self._words = documents.speller(schema)
         columns = [column(field) for field in schema.columns if not field.key]
-        names = ", ".join(["key", "visible_at", "gone_at", "body", *columns])
-        self._insert = f"INSERT INTO {self.docs} ({names}) VALUES ({', '.join('?' * (len(columns) + 4))})"  # noqa: S608
+        names = ", ".join(["n", "key", "visible_at", "gone_at", "body", *columns])
+        self._insert = f"INSERT INTO {self.docs} ({names}) VALUES ({', '.join('?' * (len(columns) + 5))})"  # noqa: S608
+        self._end = f"UPDATE {self.docs} SET gone_at = ? WHERE key = ? AND gone_at = {NEVER!r}"  # noqa: S608
         self._texts = schema.searchables
         marks = ", ".join("?" * (len(self._texts) + 1))
         self._index_words = f"INSERT INTO {self.fts} (rowid{self._fts_names()}) VALUES ({marks})"  # noqa: S608
@@ -136,57 +144,67 @@ class Table:
     def write(self, rows: Iterable[tuple[str, dict[str, Any], float]], now: float | None = None) -> None:
         """Put complete documents, each (key, document, visible_at); a key that exists is replaced.
 
-        `now` lets versions that nobody can see any more be forgotten; without it, the last search's is taken.
+        Versions that nobody can see any more at `now` are forgotten on the way.
         """
-        self._forget(now)
-        for key, document, visible_at in rows:
-            row = self._row(document)
-            self._end(key, visible_at)
-            n = self.connection.execute(self._insert, (key, visible_at, NEVER, row.body, *row.columns)).lastrowid
-            for field, vector in zip(self.schema.vectors, row.vectors, strict=True):
-                if vector is not None:
-                    self.connection.execute(
-                        f"INSERT INTO {self.vectors_of(field)} VALUES (?, ?)",
-                        (n, vector),
-                    )
-            if self._texts and n is not None:
-                self._add_words(n, row.body)
+        self._forget(clock.now().timestamp() if now is None else now)
+        remaining = iter(rows)
+        while chunk := list(islice(remaining, _CHUNK)):
+            self._write(chunk)
+
+    def _write(self, chunk: list[tuple[str, dict[str, Any], float]]) -> None:
+        run = self.connection.executemany
+        run(self._end, [(visible_at, key) for key, _, visible_at in chunk])
+        # A key that comes twice in one chunk: the second ends the first, which is not in the table yet.
+        ends = [NEVER] * len(chunk)
+        seen: dict[str, int] = {}
+        for place, (key, _, visible_at) in enumerate(chunk):
+            if key in seen:
+                ends[seen[key]] = visible_at
+            seen[key] = place
+        first = self._next()
+        made = [(n, *one, self._row(one[1])) for n, one in enumerate(chunk, first)]
+        run(
+            self._insert,
+            [(n, key, at, end, row.body, *row.columns) for (n, key, _, at, row), end in zip(made, ends, strict=True)],
+        )
+        for place, field in enumerate(self.schema.vectors):
+            vectors = [(n, vector) for n, *_, row in made if (vector := row.vectors[place]) is not None]
+            run(f"INSERT INTO {self.vectors_of(field)} VALUES (?, ?)", vectors)  # noqa: S608
+        if self._texts:
+            run(self._index_words, [(n, *row.words) for n, *_, row in made])
+
+    def _next(self) -> int:
+        found = self.connection.execute("SELECT seq FROM sqlite_sequence WHERE name = ?", (self._name,)).fetchone()
+        return 1 if found is None else found[0] + 1
 
     def delete(self, keys: Iterable[str], at: float) -> None:
         """Let documents be gone from `at` on; keys that do not exist are no error."""
-        for key in keys:
-            self._end(key, at)
+        self.connection.executemany(self._end, [(at, key) for key in keys])
 
-    def _end(self, key: str, at: float) -> None:
-        self.connection.execute(
-            f"UPDATE {self.docs} SET gone_at = ? WHERE key = ? AND gone_at = {NEVER!r}",  # noqa: S608
-            (at, key),
-        )
-
-    def _forget(self, now: float | None) -> None:
-        until = self._settled_until if now is None else now
+    def _forget(self, until: float) -> None:
         gone = self.connection.execute(
-            f"SELECT n, body FROM {self.docs} WHERE gone_at < {NEVER!r} AND gone_at <= ?",  # noqa: S608
+            f"SELECT n, body FROM {self.docs} WHERE gone_at < {NEVER!r} AND gone_at <= ? LIMIT {_FORGOTTEN_AT_ONCE}",  # noqa: S608
             (until,),
         ).fetchall()
-        for n, body in gone:
-            if self._texts:
+        if not gone:
+            return
+        rows = [(n,) for n, _ in gone]
+        if self._texts:
+            for n, body in gone:
                 self._remove_words(n, body)
-            for field in self.schema.vectors:
-                self.connection.execute(f"DELETE FROM {self.vectors_of(field)} WHERE n = ?", (n,))  # noqa: S608
-        self.connection.executemany(f"DELETE FROM {self.docs} WHERE n = ?", [(n,) for n, _ in gone])  # noqa: S608
+        for field in self.schema.vectors:
+            self.connection.executemany(f"DELETE FROM {self.vectors_of(field)} WHERE n = ?", rows)  # noqa: S608
+        self.connection.executemany(f"DELETE FROM {self.docs} WHERE n = ?", rows)  # noqa: S608
 
     def _add_words(self, n: int, body: bytes) -> None:
-        whole = orjson.loads(body)
-        self.connection.execute(self._index_words, (n, *(documents.text_of(field, whole) for field in self._texts)))
+        self.connection.execute(self._index_words, (n, *self._words(orjson.loads(body))))
 
     def _remove_words(self, n: int, body: bytes) -> None:
         # A contentless table must be told what it contained.
-        whole = orjson.loads(body)
         marks = ", ".join("?" * (len(self._texts) + 2))
         self.connection.execute(
             f"INSERT INTO {self.fts} ({self.fts}, rowid{self._fts_names()}) VALUES ({marks})",  # noqa: S608
-            ("delete", n, *(documents.text_of(field, whole) for field in self._texts)),
+            ("delete", n, *self._words(orjson.loads(body))),
         )
 
     def get(self, key: str, now: float) -> dict[str, Any] | None:
@@ -238,7 +256,6 @@ class Table:
 
     def seen(self, now: float) -> tuple[str, list[Any]]:
         """Give the condition for rows `d` that are visible at `now`: mostly all of them are, which costs nothing."""
-        self._settled_until = max(self._settled_until, now)
         newest, gone = self.connection.execute(
             f"SELECT (SELECT max(visible_at) FROM {self.docs}),"  # noqa: S608
             f" EXISTS (SELECT 1 FROM {self.docs} WHERE gone_at < {NEVER!r})"

@@ -40,6 +40,16 @@ class In:
 
 
 @dataclass(frozen=True, slots=True)
+class Matches:
+    """search.ismatch: full text as a condition, without a score."""
+
+    text: str
+    fields: str = ""
+    syntax: str = "simple"
+    mode: str = "any"
+
+
+@dataclass(frozen=True, slots=True)
 class Not:
     part: "Expression"
 
@@ -64,4 +74,4 @@ class Every:
     body: "Expression"
 
 
-Expression = Compare | Truth | Constant | In | Not | And | Or | Every
+Expression = Compare | Truth | Constant | In | Matches | Not | And | Or | Every

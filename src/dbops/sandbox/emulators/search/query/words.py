@@ -21,8 +21,7 @@ _INNER = str.maketrans({"'": "\ue001", "\u2019": "\ue001", ".": "\ue002", ",": "
 
 def of(text: str) -> list[str]:
     """Cut a text into words, in small letters."""
-    pattern = _WORD if text.isascii() else _ANY_WORD
-    return pattern.findall(text.lower().translate({0x131: "i"}) if "\u0131" in text else text.lower())
+    return (_WORD if text.isascii() else _ANY_WORD).findall(text.lower())
 
 
 def text(value: str) -> str:
