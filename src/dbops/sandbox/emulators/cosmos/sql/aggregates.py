@@ -78,16 +78,20 @@ class Average(Sum):
 
 
 class Least:
-    """The first primitive in the order of values; arrays and objects do not take part."""
+    """The first value in the order of values; arrays and objects have none, and make it undefined."""
 
-    __slots__ = ("best", "key")
+    __slots__ = ("best", "broken", "key")
 
     def __init__(self) -> None:
         self.best: Any = UNDEFINED
         self.key: tuple[Any, ...] | None = None
+        self.broken = False
 
     def add(self, value: Any) -> None:
-        if value is UNDEFINED or rank(value) >= ARRAY:
+        if value is UNDEFINED:
+            return
+        if rank(value) >= ARRAY:
+            self.broken = True
             return
         key = order_key(value)
         if self.key is None or self.is_better(key, self.key):
@@ -97,7 +101,7 @@ class Least:
         return key < than
 
     def result(self) -> Any:
-        return self.best
+        return UNDEFINED if self.broken else self.best
 
 
 class Greatest(Least):

@@ -119,6 +119,8 @@ class Expressions:
 
     def _like(self, expression: Like, scope: Scope) -> Evaluate:
         value, pattern = self.compile(expression.value, scope), self.compile(expression.pattern, scope)
+        if expression.escape is not None and not _is_fixed(expression.escape):
+            raise Invalid("ESCAPE wants a constant.")
         escape = None if expression.escape is None else self.compile(expression.escape, scope)(())
         if escape is not None and (not isinstance(escape, str) or len(escape) != 1):
             raise Invalid("ESCAPE wants a string of one character.")

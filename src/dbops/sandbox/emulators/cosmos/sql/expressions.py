@@ -27,6 +27,8 @@ from dbops.sandbox.emulators.cosmos.sql.values import UNDEFINED
 
 ReadSelect = Callable[[Cursor], Select]
 
+# The published grammar binds || more loosely than =, SQL more tightly: beside another operator either may be meant.
+_MIXED: Final = "|| beside another operator without parentheses"
 _TIGHTNESS: Final = {
     "||": 1,
     "|": 2,
@@ -64,17 +66,25 @@ def expression(words: Cursor, select: ReadSelect) -> Expression:
 
 
 def _or(words: Cursor, select: ReadSelect) -> Expression:
-    left = _and(words, select)
+    operands = [_and(words, select)]
     while words.took("OR"):
-        left = Binary("OR", left, _and(words, select))
-    return left
+        operands.append(_and(words, select))
+    return _balanced("OR", operands)
 
 
 def _and(words: Cursor, select: ReadSelect) -> Expression:
-    left = _predicate(words, select)
+    operands = [_predicate(words, select)]
     while words.took("AND"):
-        left = Binary("AND", left, _predicate(words, select))
-    return left
+        operands.append(_predicate(words, select))
+    return _balanced("AND", operands)
+
+
+def _balanced(operator: str, operands: list[Expression]) -> Expression:
+    """Long chains are common and these operators associative: a flat tree stays within the stack."""
+    if len(operands) == 1:
+        return operands[0]
+    half = len(operands) // 2
+    return Binary(operator, _balanced(operator, operands[:half]), _balanced(operator, operands[half:]))
 
 
 def _predicate(words: Cursor, select: ReadSelect) -> Expression:
@@ -98,13 +108,16 @@ def _predicate(words: Cursor, select: ReadSelect) -> Expression:
 
 def _binary(words: Cursor, select: ReadSelect, tightness: int) -> Expression:
     left = _unary(words, select)
+    last = None
     while words.word.kind == "operator" and _TIGHTNESS.get(words.word.text, 0) >= tightness:
         operator = words.take().text
         if operator in _BITWISE:
             raise Unsupported(f"bitwise operator {operator}")
+        if last is not None and "||" in {operator, last} and operator != last:
+            raise Unsupported(_MIXED)
         _refuse_bare_not(left)
-        right = _binary(words, select, _TIGHTNESS[operator] + 1)
-        left = Binary("!=" if operator == "<>" else operator, left, right)
+        right = _unary(words, select) if operator == "||" else _binary(words, select, _TIGHTNESS[operator] + 1)
+        left, last = Binary("!=" if operator == "<>" else operator, left, right), operator
     return left
 
 

@@ -1,5 +1,6 @@
 """The words of a query."""
 
+import math
 import re
 from dataclasses import dataclass
 from typing import Any, Final
@@ -60,12 +61,13 @@ def _token(kind: str, word: str, at: int) -> Token:
 
 
 def _number(word: str) -> int | float:
-    if word[:2] in {"0x", "0X"}:
-        return int(word, 16)
-    if word.isdecimal():
-        return int(word)
+    if word[:2] in {"0x", "0X"} or word.isdecimal():
+        whole = int(word, 0) if word[1:2] in {"x", "X"} else int(word)
+        return whole if whole < 2**63 else float(whole)
     value = float(word)
-    return int(value) if value.is_integer() and abs(value) <= 2**53 else value
+    if math.isinf(value):
+        raise Invalid(f"Syntax error, the number {word} is too large")
+    return int(value) if value.is_integer() and value <= 2**53 else value
 
 
 def _unescaped(word: str) -> str:

@@ -101,7 +101,7 @@ def _rewritten_order(query: Query) -> str:
     alias = root_alias(select)
     items = ", ".join(f'{{"item": {text_of(one.by)}}}' for one in select.order)
     payload = _payload(select)
-    conditions = [f"({_FILTER})"] if select.where is None else [f"({text_of(select.where)})", f"({_FILTER})"]
+    conditions = [f"({_FILTER})"] if select.where is None else [text_of(select.where), f"({_FILTER})"]
     if select.is_value and payload != alias:
         conditions.append(f"IS_DEFINED({payload})")  # a result that is undefined is none
     return text_around(

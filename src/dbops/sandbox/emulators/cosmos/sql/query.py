@@ -8,7 +8,7 @@ from typing import Any, Final
 from dbops.engine import clock
 from dbops.sandbox.emulators.cosmos.sql.compiler import Stream
 from dbops.sandbox.emulators.cosmos.sql.pipeline import compile_over, is_aggregated
-from dbops.sandbox.emulators.cosmos.sql.problems import Invalid
+from dbops.sandbox.emulators.cosmos.sql.problems import Invalid, Unsupported
 from dbops.sandbox.emulators.cosmos.sql.scope import Scope
 from dbops.sandbox.emulators.cosmos.sql.statements import parse
 from dbops.sandbox.emulators.cosmos.sql.tree import (
@@ -54,7 +54,10 @@ def compile(  # noqa: A001 - the word of the trade, used as sql.compile
         scope, rest = scope.bound(alias), rest[1:]
     elif not constant:
         scope = _under_container_name(select, scope)
-    stream = compile_over(select, scope, rest)
+    try:
+        stream = compile_over(select, scope, rest)
+    except RecursionError:
+        raise Unsupported("expressions nested this deep") from None
     return Query(
         select=select,
         scope=scope,
@@ -90,7 +93,7 @@ def _under_container_name(select: Select, scope: Scope) -> Scope:
     """FROM x IN c.items: the container's name opens the path and can be used nowhere else."""
     of = select.sources[0].of
     if isinstance(of, Select):
-        raise Invalid("FROM wants the container before a subquery.")
+        raise Unsupported("a subquery as the first input of FROM")
     steps = path(of)
     return scope.bound(None if steps is None else str(steps[0]))
 

@@ -39,7 +39,7 @@ def text_of(expression: Expression) -> str:
         case Member(of, key):
             return f"{text_of(of)}[{text_of(key)}]"
         case Unary("()", operand):
-            return f"({text_of(operand)})"
+            return text_of(operand)
         case Unary(operator, operand):
             return f"({operator} {text_of(operand)})"
         case Binary(operator, left, right):
