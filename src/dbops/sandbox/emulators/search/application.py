@@ -128,7 +128,9 @@ class Search:
         opened = self._state.index(name)
         actions = documents.read(request.json(), opened.shape)
         with self._state.transaction():
-            done = documents.apply(opened.table, opened.shape, actions, self._state.faults, self._state.visible_at())
+            done = documents.apply(
+                opened.table, opened.shape, actions, self._state.faults, self._state.now(), delay_s=self._state.delay_s
+            )
         status = 200 if all(one.status in (200, 201) for one in done) else 207
         context = (
             f"indexes('{opened.resource.name}')/$metadata#Collection(Microsoft.Azure.Search.V2024_07_01.IndexResult)"

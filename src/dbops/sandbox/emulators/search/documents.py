@@ -81,8 +81,11 @@ def _action(given: Any, number: int, shape: Shape) -> Action:
         return Action(kind, key, {}, str(error))
 
 
-def apply(table: Written, shape: Shape, actions: list[Action], faults: Faults, visible_at: float) -> list[Outcome]:
-    """Do the actions in their order and return what became of each."""
+def apply(
+    table: Written, shape: Shape, actions: list[Action], faults: Faults, now: float, *, delay_s: float
+) -> list[Outcome]:
+    """Do the actions in their order and return what became of each; readers see it after the delay."""
+    visible_at = now + delay_s
     there = table.exists([action.key for action in actions])
     after: dict[str, Document | None] = {}  # None: deleted
     outcomes: list[Outcome] = []
@@ -96,7 +99,7 @@ def apply(table: Written, shape: Shape, actions: list[Action], faults: Faults, v
         outcomes.append(outcome)
     if gone := [key for key, document in after.items() if document is None]:
         table.delete(gone, visible_at)
-    table.write((key, document, visible_at) for key, document in after.items() if document is not None)
+    table.write(((key, document, visible_at) for key, document in after.items() if document is not None), now)
     return outcomes
 
 

@@ -45,7 +45,7 @@ class Level:
     def checked(self, given: Any, path: str = "") -> Document:
         """Return what was given, each value as it is kept; nothing is filled in."""
         if not is_object(given):
-            raise _told(path, str(values.Mismatch(given, "Edm.ComplexType")))
+            raise _told(path.rstrip("/"), str(values.Mismatch(given, "Edm.ComplexType")))
         if not given.keys() <= self._names:
             raise _unknown(min(given.keys() - self._names), path)
         return {name: self._value(name, value, path) for name, value in given.items()}

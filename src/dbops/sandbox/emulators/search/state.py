@@ -58,8 +58,9 @@ class State:
     def now(self) -> float:
         return clock.now().timestamp()
 
-    def visible_at(self) -> float:
-        return self.now() + float(self.settings.get("visible_after_s") or 0.0)
+    @property
+    def delay_s(self) -> float:
+        return float(self.settings.get("visible_after_s") or 0.0)
 
     def index(self, name: str) -> Opened:
         """Return the index of that name, or behind the alias of that name."""
