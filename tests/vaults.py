@@ -1,86 +1,69 @@
-"""The places that every promise of the vault is tested on, and artifacts to put there."""
+"""Vaults in folders, with artifacts in them, and a configuration that names them."""
 
-import random
-import uuid
-from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
-from importlib import import_module
+import os
+from collections.abc import Sequence
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
-from azurite import ACCOUNT, KEY, Azurite
-from dbops.config.model import Place, SecretFile
+from dbops.config.model import Place
 from dbops.copies import artifact
-from dbops.stores.vault import Store
-from moto_s3 import Moto
+from dbops.stores import vault
 
-KINDS = ("folder", "azurite", "s3")
-INSTANT = datetime(2026, 8, 1, 2, 0, 0, 123000, tzinfo=UTC)
-_pyrage: Any = import_module("pyrage")  # it tells no types
-SUBJECT = artifact.Subject("cosmos", "workflows", "export", "account/database", INSTANT)
+FIRST = datetime(2026, 8, 1, 2, tzinfo=UTC)
 
 
-def at_another(hours: float) -> artifact.Subject:
-    return artifact.Subject("cosmos", "workflows", "export", "account/database", INSTANT + timedelta(hours=hours))
+def store(folder: Path, name: str = "vault") -> vault.Store:
+    return vault.connect(Place(url=f"file://{folder}"), target=name)
 
 
-def secret(folder: Path, text: str) -> SecretFile:
-    """A secret that the configuration may refer to."""
-    file = folder / f"secret-{uuid.uuid4().hex[:8]}"
-    file.touch(mode=0o600)
-    file.write_text(text)
-    return SecretFile(file=file)
+def put(
+    folder: Path,
+    *,
+    target: str = "audit",
+    kind: str = "dump",
+    day: int = 1,
+    files: int = 2,
+    size: int = 3000,
+    recipients: Sequence[str] = (),
+    finished: bool = True,
+) -> str:
+    """Write one artifact of random bytes; return its name."""
+    folder.mkdir(parents=True, exist_ok=True)
+    subject = artifact.Subject("postgres", target, kind, f"source {day}", FIRST.replace(day=day))
+    with artifact.write(store(folder), subject, run="test", recipients=recipients, compression="none") as writer:
+        for number in range(files):
+            with writer.file(f"part-{number}.jsonl", count=10) as sink:
+                sink.write(os.urandom(size))
+        if finished:
+            writer.finish(counts={"rows": 10 * files})
+        return writer.folder.rstrip("/")
 
 
-def folder_place(folder: Path) -> Place:
-    root = folder / "va ult"
-    root.mkdir(exist_ok=True)
-    return Place(url=f"file://{str(root).replace(' ', '%20')}")
+def configured(folder: Path, *copies: str, extra: str = "") -> Path:
+    """Write `dbops.toml`: the vault is `near`, each copy a folder of its own name."""
+    lines = ["[platform]", 'name = "x"', 'environment = "test"', 'state_dir = "state"']
+    lines += ["[vault]", f'url = "file://{folder}/near"', extra]
+    for name in copies:
+        lines += [f"[vault.copies.{name}]", f'url = "file://{folder}/{name}"', 'max_age = "6h"']
+    (folder / "near").mkdir(exist_ok=True)
+    (folder / "dbops.toml").write_text("\n".join(lines) + "\n")
+    return folder / "dbops.toml"
 
 
-def azurite_place(folder: Path, server: Azurite, endpoint: str | None = None) -> Place:
-    container = f"c{uuid.uuid4().hex[:8]}"
-    server.create(container)
-    return Place(
-        url=f"azure://{ACCOUNT}/{container}/some/prefix", endpoint=endpoint or server.endpoint, key=secret(folder, KEY)
-    )
+def contents(folder: Path) -> dict[str, bytes]:
+    """Read every file below a folder, but for the results of verifications."""
+    files = (path for path in folder.rglob("*") if path.is_file())
+    return {str(path.relative_to(folder)): path.read_bytes() for path in files if "verified" not in path.parts}
 
 
-def s3_place(folder: Path, server: Moto, endpoint: str | None = None) -> Place:
-    bucket = f"bucket-{uuid.uuid4().hex[:8]}"
-    server.create(bucket)
-    return Place(
-        url=f"s3://{bucket}/some/prefix",
-        endpoint=endpoint or server.endpoint,
-        region="us-east-1",
-        key_id="somebody",
-        key=secret(folder, "very-secret-access-key"),
-    )
-
-
-def written(
-    vault: Store, files: Mapping[str, bytes], subject: artifact.Subject = SUBJECT, **options: Any
-) -> artifact.Artifact:
-    """Write a whole artifact and find it in the vault."""
-    with artifact.write(vault, subject, run="a-run", **options) as writer:
-        for name, data in files.items():
-            with writer.file(name) as sink:
-                sink.write(data, data.count(b"\n"))
-        writer.finish()
-    found = artifact.find(vault, writer.folder)
-    assert isinstance(found, artifact.Artifact)
-    return found
-
-
-def identity() -> tuple[str, str]:
-    """A fresh age identity, and its public key."""
-    fresh = _pyrage.x25519.Identity.generate()
-    return str(fresh), str(fresh.to_public())
-
-
-def decrypted(data: bytes, with_identity: str) -> bytes:
-    return _pyrage.decrypt(data, [_pyrage.x25519.Identity.from_str(with_identity)])
-
-
-def noise(size: int) -> bytes:
-    return random.randbytes(size)
+def whole(folder: Path) -> set[str]:
+    """Name the artifacts that exist in a place; each must hold what its manifest says, down to the last byte."""
+    place = store(folder)
+    names: set[str] = set()
+    for found in artifact.listing(place):
+        assert not isinstance(found, artifact.Broken), found.finding.message
+        if isinstance(found, artifact.Artifact):
+            verified = artifact.verify(place, found, depth="stored")
+            assert verified.findings == (), verified.findings
+            names.add(found.address.folder.rstrip("/"))
+    return names
