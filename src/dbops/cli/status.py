@@ -45,11 +45,11 @@ def status(
 
     loaded = asked.load()
     config = loaded.config
-    if not (config.cluster or config.postgres or config.redis):
-        raise ConfigInvalid(f"{loaded.path} names no target", hint="add a [cluster.NAME] or [redis.NAME]")
+    if not (config.cluster or config.postgres or config.redis or config.cosmos or config.search or config.vault):
+        raise ConfigInvalid(f"{loaded.path} names no target", hint="add a [cluster.NAME], [cosmos.NAME] or [vault]")
     statuses = across.observe(config, asked.run(loaded.state_dir), deadline=_span(deadline), now=clock.now())
     for one in statuses:
-        asked.invocation.watch.ended(one.target, across.exit_code(one), one.latency or timedelta(0))
+        asked.invocation.watch.ended(one.target, across.exit_code(one), one.latency)
     platform = config.platform
     bad = sum(one.state != "ok" for one in statuses)
     closing = f"{platform.name} ({platform.environment}): {len(statuses) - bad} of {len(statuses)} targets answer"
@@ -95,4 +95,38 @@ def _told(facts: dict[str, Any]) -> list[str]:
         told.append(f"schema {facts['schema_head']}" if facts["schema_head"] else "no schema yet")
     if "memory_bytes" in facts:
         told += [units.size(facts["memory_bytes"]), f"{facts['keys']} keys"]
+    told += _of_azure(facts)
+    if "artifacts" in facts:
+        told += _of_vault(facts)
     return told
+
+
+def _of_azure(facts: dict[str, Any]) -> list[str]:
+    told: list[str] = []
+    if "consistency" in facts:
+        told += [facts["consistency"], _counted(len(facts["read_regions"]), "region")]
+        told += [_counted(facts["containers"], "container"), f"{facts['charge']:g} RU"]
+    if facts.get("key") == "query":
+        told.append("query key")
+    for name in ("documents", "indexes"):
+        if facts.get(name) is not None:
+            quota = facts[f"{name}_quota"]
+            told.append(f"{facts[name]}{f'/{quota}' if quota else ''} {name}")
+    if facts.get("storage_bytes") is not None:
+        quota = facts["storage_quota_bytes"]
+        told.append(f"{units.size(facts['storage_bytes'])}{f' of {units.size(quota)}' if quota else ''}")
+    return told
+
+
+def _of_vault(facts: dict[str, Any]) -> list[str]:
+    told = [_counted(facts["artifacts"], "artifact"), units.size(facts["stored_bytes"])]
+    if facts["newest_age"] is not None:
+        told.append(f"newest {units.duration(facts['newest_age'])} ago")
+    for copy in facts["copies"]:
+        lacks = f", lacks {copy['lacking']}" if copy.get("lacking") else ""
+        told.append(f"copy {copy['copy']} {copy['state']}{lacks}")
+    return told
+
+
+def _counted(count: int, what: str) -> str:
+    return f"{count} {what}{'' if count == 1 else 's'}"

@@ -9,7 +9,7 @@ import json
 import os
 import pwd
 import re
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, cast
@@ -276,12 +276,17 @@ def info(place: Cluster, *, target: str, timeout: float | None = 60.0) -> tuple[
     return parse_info(finished.out)
 
 
+def newest(stanzas: Iterable[StanzaInfo]) -> datetime | None:
+    """Return when the newest backup was complete; one with broken pages is none."""
+    return max((backup.stopped for each in stanzas for backup in each.backups if not backup.error), default=None)
+
+
 def newest_backup(place: Cluster, *, target: str, timeout: float | None = 60.0) -> datetime | None:
     """Return when the newest backup of the stanza was complete, or None when there is none."""
     found = [each for each in info(place, target=target, timeout=timeout) if each.name == place.stanza]
     if found and found[0].status not in (OK, MISSING_PATH, NO_BACKUPS):
         raise CouldNotVerify(f"pgbackrest info: {found[0].message} [{found[0].status}]", target=target)
-    return max((backup.stopped for each in found for backup in each.backups if not backup.error), default=None)
+    return newest(found)
 
 
 def told(error: process.ProgramFailed, target: str) -> DbopsError:
