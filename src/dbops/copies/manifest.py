@@ -69,11 +69,11 @@ class File:
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """A file that is complete, with the hashes of its stored pieces, so that a part can be verified alone."""
+    """A file that is complete, with checksums of its stored pieces, so that a part can be verified alone."""
 
     file: File
     piece_size: int
-    pieces: tuple[str, ...]
+    pieces: tuple[int, ...]
     format: int = FORMAT
 
 

@@ -164,6 +164,9 @@ class _Look:
             raise VerifiedBad(f"{self._folder}{file.stored} is no longer what was written", hint=_OTHER_COPY)
 
     def _part(self, part: Piece, record: Record) -> None:
+        if (part.first, part.last) == (0, len(record.pieces)):
+            self._whole_file(part.file)
+            return
         size, start = record.piece_size, part.first * record.piece_size
         length = (part.last - part.first) * size
         blocks = self._vault.read(self._folder + part.file.stored, start=start, length=length)

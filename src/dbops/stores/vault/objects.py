@@ -167,14 +167,15 @@ def _collected(fetch: Callable[[Callable[[bytes], None]], None]) -> Iterator[byt
     return iter(blocks)
 
 
-_DEBUG = re.compile(r"\n\s*Debug source:.*", re.DOTALL)
-_QUERY = re.compile(r"\?\S+")  # a shared access signature may stand there
-_CODE = re.compile(r"<Code>(\w+)</Code>|\"code\":\s*\"(\w+)\"")
+_QUERY = re.compile(r"(https?://[^\s?]+)\?\S+")  # a shared access signature may stand there
+_REST = re.compile(r"(?:\n\s*Debug source:|: *<\?xml|: *<Error>|\n\s*<).*", re.DOTALL)
+_CODE = re.compile(r"<Code>(\w+)</Code>")
+_MESSAGE = re.compile(r"<Message>([^<\n]+)")
 _STATUS = re.compile(r"status code: (\d{3})")
 _AUTHENTICATION = re.compile(
     r"InvalidAccessKeyId|SignatureDoesNotMatch|AuthenticationFailed|InvalidAuthenticationInfo|ExpiredToken|InvalidToken"
     r"|AuthorizationHeaderMalformed|CredentialUnavailable|ClientAuthentication|DefaultAzureCredential|no credentials"
-    r"|NoAuthenticationInformation|instance metadata|latest/api/token|metadata/identity",
+    r"|NoAuthenticationInformation|failed to authenticate|instance metadata|latest/api/token|metadata/identity",
     re.IGNORECASE,
 )
 _NO_PLACE = re.compile(r"NoSuchBucket|ContainerNotFound|AccountNotFound|ContainerBeingDeleted")
@@ -187,7 +188,7 @@ _AWAY = re.compile(
 
 def _ours(error: Exception, name: str, target: str) -> DbopsError:
     whole = str(error)
-    told = redact(_QUERY.sub("", _DEBUG.sub("", whole)).strip()) or type(error).__name__
+    told = _readable(whole) or type(error).__name__
     status = int(found[1]) if (found := _STATUS.search(whole)) else 0
     if _NO_PLACE.search(whole):
         hint = "create the container or bucket, or check the vault's url"
@@ -207,6 +208,13 @@ def _ours(error: Exception, name: str, target: str) -> DbopsError:
             return Unreachable(told, hint="check the vault's url and endpoint, and that it answers", target=target)
         case _:
             return DbopsError(told, target=target)
+
+
+def _readable(whole: str) -> str:
+    """Cut what obstore tells down to what happened, and what the service said of it."""
+    told = [_QUERY.sub(r"\1", _REST.sub("", whole)).strip()]
+    told += [found[1] for pattern in (_CODE, _MESSAGE) if (found := pattern.search(whole))]
+    return redact(": ".join(told))
 
 
 def _not_let_in(told: str, target: str) -> AuthenticationFailed:
