@@ -51,6 +51,9 @@ class Account:
         self._catalogue = Catalogue(self._tables, int(settings.get("partitions", _RANGES)))
         self._kept = pages.Kept()
         self._purged = 0
+        for name in settings.get("databases", ()):  # as an account of a platform has its databases from the start
+            if all(one["id"] != name for one in self._catalogue.databases()):
+                self._catalogue.create_database({"id": name}, None)
 
     def __call__(self, request: Request) -> Reply:
         segments = [unquote(part) for part in request.path.split("/") if part]

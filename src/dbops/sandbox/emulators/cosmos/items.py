@@ -204,14 +204,27 @@ def _stored(container: Container, seq: int, etag: str, ts: int, document: dict[s
 
 def _claim(within: Partition, seq: int, document: Mapping[str, Any]) -> None:
     """Take the values of the unique keys, which count within one logical partition."""
-    for number, paths in enumerate(within.container.unique):
+    tables, container = within.tables, within.container
+    for number, paths in enumerate(container.unique):
         value = orjson.dumps([within.key.text, number, *(_at(document, path) for path in paths)]).decode()
-        row = within.tables.sql.execute(
-            "INSERT INTO uniques VALUES (?, ?, ?) ON CONFLICT DO NOTHING RETURNING seq",
-            (within.container.number, value, seq),
+        if container.ttl is not None:
+            _release(within, value)
+        row = tables.sql.execute(
+            "INSERT INTO uniques VALUES (?, ?, ?) ON CONFLICT DO NOTHING RETURNING seq", (container.number, value, seq)
         ).fetchone()
         if row is None:
             raise Refused(409, "Unique index constraint violation.")
+
+
+def _release(within: Partition, value: str) -> None:
+    """Give back a value whose item expired, and is only not swept yet."""
+    row = within.tables.sql.execute(
+        """SELECT i.seq FROM uniques u JOIN items i ON i.seq = u.seq
+           WHERE u.container = ? AND u.value = ? AND i.expires <= ?""",
+        (within.container.number, value, seconds()),
+    ).fetchone()
+    if row is not None:
+        _remove(within.tables, within.container, row[0])
 
 
 def _at(document: Any, path: tuple[str, ...]) -> Any:

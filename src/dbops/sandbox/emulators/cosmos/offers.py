@@ -1,6 +1,5 @@
 """Throughput: what a database or a container was provisioned with, by hand or by autoscale."""
 
-import base64
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -67,7 +66,7 @@ def _content(wanted: Wish) -> dict[str, Any]:
 def insert(tables: Tables, owner: dict[str, Any], wanted: Wish) -> None:
     """Keep the offer of a new resource, within the transaction that makes it."""
     number = tables.next()
-    rid = base64.b64encode(number.to_bytes(4, "big")).decode().rstrip("=").replace("/", "-")
+    rid = f"{number:08x}"  # clients sign it in small letters
     body = {
         "id": rid,
         "_rid": rid,
@@ -80,7 +79,7 @@ def insert(tables: Tables, owner: dict[str, Any], wanted: Wish) -> None:
         "offerVersion": "V2",
         "content": _content(wanted),
     }
-    tables.sql.execute("INSERT INTO offers VALUES (?, ?, ?)", (rid.lower(), owner["_self"], orjson.dumps(body)))
+    tables.sql.execute("INSERT INTO offers VALUES (?, ?, ?)", (rid, owner["_self"], orjson.dumps(body)))
 
 
 def delete(tables: Tables, resource: str) -> None:
