@@ -51,8 +51,8 @@ def configured(folder: Path, *copies: str, extra: str = "") -> Path:
 
 
 def contents(folder: Path) -> dict[str, bytes]:
-    """Read every file below a folder, but for the results of verifications."""
-    files = (path for path in folder.rglob("*") if path.is_file())
+    """Read every object of a place, but for the results of verifications."""
+    files = (path for path in folder.rglob("*") if path.is_file() and ".unfinished-" not in path.name)
     return {str(path.relative_to(folder)): path.read_bytes() for path in files if "verified" not in path.parts}
 
 

@@ -15,7 +15,16 @@ from typing import Any
 
 
 def main() -> None:
-    for name in ("across.status", "cli.journal", "cli.roles", "cli.sandbox", "cli.status", "operations.roles.ready"):
+    for name in (
+        "across.status",
+        "cli.journal",
+        "cli.roles",
+        "cli.sandbox",
+        "cli.status",
+        "operations.roles.ready",
+        "cli.vault_told",
+        "cli.vault",
+    ):
         import_module(f"dbops.{name}")
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGCHLD})
     print("ready", flush=True)
