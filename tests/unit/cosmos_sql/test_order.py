@@ -86,6 +86,12 @@ def test_a_single_order_leaves_out_what_has_no_value_and_nothing_else(values: li
     assert sorted(found) == list(range(len(values)))
 
 
+def test_an_order_by_a_path_that_the_policy_names_keeps_what_has_no_value() -> None:
+    documents: list[dict[str, Any]] = [{"n": 1, "v": {"w": 2}}, {"n": 2}, {"n": 3, "v": {"w": None}}]
+    query = sql.compile("SELECT VALUE c.n FROM c ORDER BY c.v.w", {}, explicit=["/v/w"])
+    assert list(query.run(documents)) == [2, 3, 1]
+
+
 @given(st.lists(st.tuples(st.none() | st.integers(0, 2), st.integers(0, 2)), max_size=12))
 def test_a_composite_order_keeps_undefined_first_and_ties_in_place(pairs: list[tuple[int | None, int]]) -> None:
     documents: list[dict[str, Any]] = [

@@ -118,12 +118,13 @@ def _source(source: Source, scope: Scope, expressions: Expressions) -> Rows:
 
 def _ordered(select: Select, scope: Scope, expressions: Expressions) -> Rows:
     keys = [(expressions.compile(one.by, scope), one.descending) for one in select.order]
-    is_single = len(keys) == 1
+    # A range index knows a document without the property only if the policy names its path; a composite index does.
+    steps = path(select.order[0].by)
+    drops = len(keys) == 1 and "/" + "/".join(map(str, (steps or ())[1:])) not in scope.explicit
 
     def ordered(rows: Iterable[Row]) -> Iterable[Row]:
-        # A range index does not know a document without the property; a composite index does.
         by, descending = keys[-1]
-        if is_single:
+        if drops:
             rows = (row for row in rows if by(row) is not UNDEFINED)
         found = sorted(rows, key=lambda row: order_key(by(row)), reverse=descending)
         for earlier, turned in reversed(keys[:-1]):

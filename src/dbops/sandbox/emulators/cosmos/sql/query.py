@@ -1,6 +1,6 @@
 """A compiled query, and what its caller may know of it beforehand."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
@@ -43,12 +43,17 @@ class Query:
 
 
 def compile(  # noqa: A001 - the word of the trade, used as sql.compile
-    text: str, parameters: Mapping[str, Any], *, now: Callable[[], datetime] = clock.now
+    text: str,
+    parameters: Mapping[str, Any],
+    *,
+    now: Callable[[], datetime] = clock.now,
+    explicit: Collection[str] = (),
 ) -> Query:
+    """`explicit` are the paths ("/a/b") that the indexing policy includes by name, not by a wildcard."""
     select = parse(text)
     alias = root_alias(select)
     constant = not select.sources
-    scope = Scope({}, 0, parameters, now)
+    scope = Scope({}, 0, parameters, now, frozenset(explicit))
     rest = select.sources
     if alias is not None:
         scope, rest = scope.bound(alias), rest[1:]

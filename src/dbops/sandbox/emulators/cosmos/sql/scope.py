@@ -17,6 +17,7 @@ class Scope:
     width: int
     parameters: Mapping[str, Any]
     now: Callable[[], datetime]
+    explicit: frozenset[str] = frozenset()  # "/a/b" that the indexing policy names: an order by it drops nothing
     aggregates: Mapping[str, int] | None = None  # text of an aggregate -> place in the row, after grouping
 
     def bound(self, alias: str | None) -> "Scope":
