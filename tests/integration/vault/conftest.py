@@ -7,7 +7,7 @@ import pytest
 
 import azurite
 import moto_s3
-import vaults
+import places
 from dbops.config.model import Place
 from dbops.stores import vault
 from dbops.stores.vault import Store
@@ -25,15 +25,15 @@ def s3(base: Path) -> Generator[moto_s3.Moto]:
         yield server
 
 
-@pytest.fixture(params=vaults.KINDS)
+@pytest.fixture(params=places.KINDS)
 def place(request: pytest.FixtureRequest, folder: Path) -> Place:
     match request.param:
         case "folder":
-            return vaults.folder_place(folder)
+            return places.folder_place(folder)
         case "azurite":
-            return vaults.azurite_place(folder, request.getfixturevalue("azure"))
+            return places.azurite_place(folder, request.getfixturevalue("azure"))
         case _:
-            return vaults.s3_place(folder, request.getfixturevalue("s3"))
+            return places.s3_place(folder, request.getfixturevalue("s3"))
 
 
 @pytest.fixture

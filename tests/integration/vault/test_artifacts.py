@@ -8,13 +8,13 @@ import orjson
 import pytest
 import zstandard
 
-import vaults
+import places
 from dbops.config.model import Tier
 from dbops.copies import artifact
 from dbops.engine.finding import Finding, Severity, Verdict
 from dbops.errors import CouldNotVerify, Refused, VerifiedBad
 from dbops.stores.vault import Store
-from vaults import SUBJECT, identity, noise, written
+from places import SUBJECT, identity, noise, written
 
 (MINE, MY_KEY), (YOURS, YOUR_KEY) = identity(), identity()
 BOTH = (MY_KEY, YOUR_KEY)
@@ -63,7 +63,7 @@ def test_stored_files_are_what_zstd_and_age_can_read_by_themselves(store: Store)
     found = written(store, {"lines": LINES}, recipients=BOTH)
     [file] = found.manifest.files
     assert file.stored == "lines.zst.age"
-    opened = vaults.decrypted(store.get(found.address.folder + file.stored), MINE)
+    opened = places.decrypted(store.get(found.address.folder + file.stored), MINE)
     assert zstandard.ZstdDecompressor().decompressobj().decompress(opened) == LINES
 
 
@@ -82,9 +82,9 @@ def test_a_run_goes_on_with_what_another_has_left(store: Store) -> None:
             sink.write(b"one\n", 1)
         with pytest.raises(KeyError):
             fail_in_the_middle(writer, "part-2")
-    with artifact.write(store, vaults.at_another(1), run="second", given={"watermark": 9}) as writer:
+    with artifact.write(store, places.at_another(1), run="second", given={"watermark": 9}) as writer:
         assert writer.folder == FOLDER
-        assert writer.subject.instant == vaults.INSTANT
+        assert writer.subject.instant == places.INSTANT
         assert writer.begun.given == {"watermark": 7}
         assert {name: (file.count, file.extra) for name, file in writer.done.items()} == {"part-1": (1, {"upto": 5})}
         with writer.file("part-2") as sink:
@@ -110,7 +110,7 @@ def test_a_run_goes_on_with_what_another_has_left(store: Store) -> None:
 def test_what_another_subject_left_is_not_continued(store: Store, other: dict[str, Any]) -> None:
     with artifact.write(store, SUBJECT, run="first") as writer, writer.file("a") as sink:
         sink.write(b"1")
-    with artifact.write(store, replace(vaults.at_another(1), **other), run="second") as writer:
+    with artifact.write(store, replace(places.at_another(1), **other), run="second") as writer:
         assert writer.done == {}
         assert writer.folder != FOLDER
     told = {code for _, code in codes(writer.findings)}
@@ -122,7 +122,7 @@ def test_other_recipients_or_compression_begin_anew_and_tell_of_the_old(store: S
         sink.write(b"1")
     others: tuple[dict[str, Any], ...] = ({"recipients": BOTH}, {"compression": "none"})
     for n, options in enumerate(others, 1):
-        with artifact.write(store, vaults.at_another(n), run="second", **options) as writer:
+        with artifact.write(store, places.at_another(n), run="second", **options) as writer:
             assert writer.done == {}
         assert (Severity.INFO, "construction_abandoned") in codes(writer.findings)
 
@@ -158,7 +158,7 @@ def test_what_the_vault_gives_back_is_compared_before_the_manifest_is_written(st
 
 def test_tiers_lie_apart_and_one_listing_tells_them_all(store: Store) -> None:
     written(store, {"a": b"1"})
-    monthly = written(store, {"a": b"1"}, tier=Tier(prefix="monthly/"), subject=vaults.at_another(2))
+    monthly = written(store, {"a": b"1"}, tier=Tier(prefix="monthly/"), subject=places.at_another(2))
     store.put_new("pgbackrest/archive/main/12-1/0000.gz", b"of others")
     assert monthly.address.folder.startswith("monthly/cosmos/workflows/")
     assert monthly.address.prefix == "monthly/"
@@ -232,7 +232,7 @@ def test_a_changed_manifest_makes_the_artifact_broken(store: Store) -> None:
 
 
 def test_a_manifest_of_another_artifact_is_no_manifest(store: Store) -> None:
-    other = written(store, {"a": b"1"}, subject=vaults.at_another(3))
+    other = written(store, {"a": b"1"}, subject=places.at_another(3))
     foreign = store.get(f"{other.address.folder}manifest.json")
     written(store, {"a": b"1"})
     overwrite(store, f"{FOLDER}manifest.json", foreign)
@@ -264,7 +264,7 @@ def test_after_all_slices_every_byte_was_read_once_and_one_slice_finds_the_flipp
 def test_results_are_kept_beside_the_artifact(store: Store) -> None:
     found = written(store, {"a": b"1"})
     verified = artifact.verify(store, found, depth="stored", subset=(2, 3))
-    name = artifact.keep(store, verified, run="a-run", at=vaults.INSTANT)
+    name = artifact.keep(store, verified, run="a-run", at=places.INSTANT)
     assert name == f"{FOLDER}verified/20260801T020000.123Z-stored-2of3.json"
     assert orjson.loads(store.get(name))["verdict"] == "good"
     again = artifact.find(store, FOLDER)

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-import vaults
+import places
 from azurite import ACCOUNT, Azurite
 from dbops.config.model import Place
 from dbops.errors import AuthenticationFailed, ConfigInvalid, Refused, Unreachable
@@ -37,7 +37,7 @@ def test_the_same_bytes_may_be_put_twice_because_an_answer_can_be_lost(store: St
 
 @pytest.mark.parametrize("size", [0, 1, 8 * _MEGABYTE, 8 * _MEGABYTE + 1, 20 * _MEGABYTE])
 def test_what_is_streamed_in_comes_out_again(store: Store, size: int) -> None:
-    data = vaults.noise(size)
+    data = places.noise(size)
     with store.writing("a/b/data") as target:
         for at in range(0, size, _MEGABYTE):
             target.write(data[at : at + _MEGABYTE])
@@ -46,7 +46,7 @@ def test_what_is_streamed_in_comes_out_again(store: Store, size: int) -> None:
 
 
 def test_any_part_can_be_read(store: Store) -> None:
-    data = vaults.noise(10 * _MEGABYTE)
+    data = places.noise(10 * _MEGABYTE)
     with store.writing("data") as target:
         target.write(data)
     for start, length in ((0, 1), (1, 9 * _MEGABYTE), (_MEGABYTE, 5), (9 * _MEGABYTE, 5 * _MEGABYTE), (5, 0)):
@@ -58,7 +58,7 @@ def test_any_part_can_be_read(store: Store) -> None:
 def test_nothing_is_seen_of_a_write_before_it_is_complete_nor_after_it_failed(store: Store, size: int) -> None:
     def fail_in_the_middle() -> None:
         with store.writing("a/data") as target:
-            target.write(vaults.noise(size))
+            target.write(places.noise(size))
             assert names(store) == []
             raise KeyError(size)
 
@@ -131,25 +131,25 @@ def test_a_place_that_does_not_exist_is_told(place: Place) -> None:
 
 
 def test_a_server_that_does_not_answer_is_unreachable(folder: Path, azure: Azurite, s3: Moto) -> None:
-    places = [
-        vaults.azurite_place(folder, azure, f"http://127.0.0.1:1/{ACCOUNT}"),
-        vaults.s3_place(folder, s3, "http://127.0.0.1:1"),
+    away = [
+        places.azurite_place(folder, azure, f"http://127.0.0.1:1/{ACCOUNT}"),
+        places.s3_place(folder, s3, "http://127.0.0.1:1"),
     ]
-    for place in places:
+    for place in away:
         with pytest.raises(Unreachable) as caught:
             vault.connect(place, target="vault").probe()
         assert "Debug source" not in caught.value.message
 
 
 def test_a_wrong_key_is_told_as_such(folder: Path, azure: Azurite) -> None:
-    key = vaults.secret(folder, "bm90IHRoaXMgb25l")
-    place = vaults.azurite_place(folder, azure).model_copy(update={"key": key})
+    key = places.secret(folder, "bm90IHRoaXMgb25l")
+    place = places.azurite_place(folder, azure).model_copy(update={"key": key})
     with pytest.raises(AuthenticationFailed):
         vault.connect(place, target="vault").probe()
 
 
 def test_http_is_only_spoken_where_the_endpoint_says_so(folder: Path, s3: Moto) -> None:
-    place = vaults.s3_place(folder, s3, s3.endpoint.replace("http://", "https://"))
+    place = places.s3_place(folder, s3, s3.endpoint.replace("http://", "https://"))
     with pytest.raises(Unreachable):
         vault.connect(place, target="vault").probe()
 
@@ -163,12 +163,12 @@ def test_what_is_no_place_is_refused(url: str) -> None:
 
 
 def test_the_storage_class_of_a_tier_reaches_the_service(folder: Path, s3: Moto, azure: Azurite) -> None:
-    place = vaults.s3_place(folder, s3)
+    place = places.s3_place(folder, s3)
     store = vault.connect(place, target="vault")
     with store.writing("small", storage_class="STANDARD_IA") as target:
         target.write(b"1")
     with store.writing("large", storage_class="GLACIER_IR") as target:
-        target.write(vaults.noise(9 * _MEGABYTE))
+        target.write(places.noise(9 * _MEGABYTE))
     _, listed = s3.ask("GET", f"/{place.url.split('/')[2]}?list-type=2")
     assert b"STANDARD_IA" in listed
     assert b"GLACIER_IR" in listed
@@ -176,13 +176,13 @@ def test_the_storage_class_of_a_tier_reaches_the_service(folder: Path, s3: Moto,
 
 
 def test_a_failed_upload_leaves_no_parts_that_cost_money(folder: Path, s3: Moto) -> None:
-    place = vaults.s3_place(folder, s3)
+    place = places.s3_place(folder, s3)
     store = vault.connect(place, target="vault")
 
     def fail() -> None:
         with store.writing("large") as target:
             for _ in range(20):
-                target.write(vaults.noise(_MEGABYTE))
+                target.write(places.noise(_MEGABYTE))
             raise KeyError
 
     with pytest.raises(KeyError):
@@ -191,7 +191,7 @@ def test_a_failed_upload_leaves_no_parts_that_cost_money(folder: Path, s3: Moto)
 
 
 def test_what_killed_writers_left_in_a_folder_is_invisible_and_swept(folder: Path) -> None:
-    place = vaults.folder_place(folder)
+    place = places.folder_place(folder)
     store = vault.connect(place, target="vault")
     store.put_new("a/b/kept", b"1")
     (folder / "va ult/a/b/data.unfinished-00ff00ff").write_bytes(b"half")
