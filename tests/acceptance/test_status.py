@@ -13,6 +13,7 @@ import pytest
 from dbops.sandbox.facts import DATABASES
 
 Dbops = Callable[..., CompletedProcess[str]]
+TARGETS = ["main", *DATABASES, "cache", "workflows", "search", "vault"]
 
 
 def targets(done: CompletedProcess[str]) -> dict[str, Any]:
@@ -38,9 +39,9 @@ def test_a_fresh_platform_is_well(dbops: Dbops, platform: Path) -> None:
     done = dbops("status", "--config", platform / "dbops.toml")
     assert done.returncode == 0, done.stderr
     assert done.stderr == ""
-    assert "11 of 11 targets answer" in done.stdout
+    assert f"{len(TARGETS)} of {len(TARGETS)} targets answer" in done.stdout
     assert max(len(line.rstrip()) for line in done.stdout.splitlines()) <= 100
-    for name in ("main", "cache", *DATABASES):
+    for name in TARGETS:
         assert f"\n{name} " in f"\n{done.stdout}"
 
 
@@ -49,7 +50,7 @@ def test_the_same_facts_are_there_as_json(dbops: Dbops, platform: Path) -> None:
     told = json.loads(done.stdout)
     assert (told["ok"], told["exit_code"], told["command"], told["findings"]) == (True, 0, "status", [])
     found = targets(done)
-    assert list(found) == ["main", *DATABASES, "cache"]
+    assert list(found) == TARGETS
     assert found["main"]["facts"]["role"] == "primary"
     assert found["audit"]["facts"]["schema_head"] is None
     assert found["cache"]["facts"]["keys"] == 0
@@ -67,7 +68,7 @@ def test_a_server_that_is_not_there_is_a_row_and_the_others_are_told(
     assert {one["state"] for name, one in found.items() if name != "cache"} == {"ok"}
     text = dbops("status", "--config", config)
     assert text.returncode == 75
-    assert "10 of 11 targets answer" in text.stdout
+    assert f"{len(TARGETS) - 1} of {len(TARGETS)} targets answer" in text.stdout
     assert max(len(line.rstrip()) for line in text.stdout.splitlines()) <= 100
 
 

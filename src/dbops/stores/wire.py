@@ -180,7 +180,7 @@ class Wire:
         if answer.status_code != 429:
             return self._usable(answer)
         raise Throttled(
-            f"{self._words.name} is throttled: {attempts} attempts, and it asks for {units.duration(wait)} more",
+            f"{self._words.name} is throttled, still at attempt {attempts}; it wants us back in {units.duration(wait)}",
             hint=self._words.throttled_hint,
             target=self._target,
         )

@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from azure.cosmos import CosmosClient
 
 from dbops.servers import emulator
 from dbops.servers.emulator import Server
@@ -23,11 +22,8 @@ def keys(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(scope="session")
 def cosmos_server(base: Path) -> Generator[Server]:
-    settings: dict[str, Any] = {"key": KEY, "partitions": 3}
+    settings: dict[str, Any] = {"key": KEY, "databases": ["workflows", "audit"], "partitions": 3}
     with emulator.running(Server(base / "cosmos-of-stores", "cosmos", settings)) as server:
-        with CosmosClient(emulator.url(server), KEY) as client:
-            for name in ("workflows", "audit"):
-                client.create_database(name)
         yield server
 
 

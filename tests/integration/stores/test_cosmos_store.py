@@ -248,7 +248,7 @@ def test_throttling_for_ever_is_told_with_a_way_out(
 def test_a_request_to_stop_ends_the_wait_for_a_busy_service(
     container: Container, faults: Faulty, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    faults({"path": "/docs/", "status": 429, "headers": {"x-ms-retry-after-ms": "50000"}, "times": -1})
+    faults({"path": "/docs/", "status": 429, "headers": {"x-ms-retry-after-ms": "20000"}, "times": -1})
     monkeypatch.setattr(stop, "_signal_number", 15)
     with pytest.raises(Stopped):
         container.proxy.read_item("0001", "ws1")

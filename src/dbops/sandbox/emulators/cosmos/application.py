@@ -2,7 +2,6 @@
 
 from pathlib import Path
 from typing import Any, cast
-from urllib.parse import unquote
 
 import orjson
 
@@ -56,10 +55,10 @@ class Account:
                 self._catalogue.create_database({"id": name}, None)
 
     def __call__(self, request: Request) -> Reply:
-        segments = [unquote(part) for part in request.path.split("/") if part]
+        path = auth.path_of(request.path)
         try:
-            self._guard.check(request, segments)
-            return self._route(request, segments)
+            self._guard.check(request, path)
+            return self._route(request, path.names)
         except Refused as refused:
             return refused.reply()
         except sql.Invalid as invalid:
@@ -70,12 +69,12 @@ class Account:
     def close(self) -> None:
         self._tables.close()
 
-    def _route(self, request: Request, segments: list[str]) -> Reply:
-        for kind in segments[::2]:
+    def _route(self, request: Request, names: tuple[str, ...]) -> Reply:
+        for kind in names[::2]:
             if kind in _FOREIGN:
                 raise missing(_FOREIGN[kind])
-        match segments:
-            case []:
+        match names:
+            case ():
                 return told(200, _account(request.base))
             case ["dbs"]:
                 return self._databases(request)
