@@ -225,6 +225,14 @@ def test_items_of_arrays_become_results(runs: Any) -> None:
     assert max(sizes) <= 3
 
 
+def test_a_query_without_documents_has_one_result(runs: Any) -> None:
+    assert everything(runs, "SELECT VALUE 1 + 1") == [2]
+    assert everything(runs, "SELECT VALUE COUNT(1)") == [1]
+    assert everything(runs, "SELECT 'a' AS x, @p AS y", parameters=[{"name": "@p", "value": [1]}]) == [
+        {"x": "a", "y": [1]}
+    ]
+
+
 def test_a_page_token_resumes_a_filtered_query(runs: Any) -> None:
     text = "SELECT VALUE c.n FROM c WHERE c.status = 'running' ORDER BY c.n"
     pages = runs.query_items(text, partition_key="w1", max_item_count=2).by_page()

@@ -218,3 +218,11 @@ def test_a_condition_of_a_patch_is_a_predicate() -> None:
 def test_long_chains_stay_within_the_stack() -> None:
     chain = " OR ".join(f"c.age = {age}" for age in range(5_000))
     assert ids(chain) == "123"
+
+
+@pytest.mark.parametrize("text", ["SELECT VALUE 1", "SELECT VALUE COUNT(1)", "SELECT TOP 1 VALUE 1"])
+def test_a_query_without_documents_is_for_one_range_and_has_one_result(text: str) -> None:
+    query = sql.compile(text, {})
+    assert query.constant
+    assert not query.needs_plan
+    assert list(query.run(PEOPLE)) == [1]

@@ -86,7 +86,7 @@ def page(tables: Tables, asked: Asked, text: str | None, kept: Kept) -> tuple[li
         parts, after = _raw(tables, asked, where, token)
     else:
         parts, after = _filtered(tables, asked, where, token)
-    if after is None and asked.where is None and part.high != "FF":
+    if after is None and asked.where is None and part.high != "FF" and not asked.query.constant:
         after = Token(low=part.high)
     return parts, None if after is None else _write(after, asked), part
 

@@ -69,7 +69,7 @@ def compile(  # noqa: A001 - the word of the trade, used as sql.compile
         stream=stream,
         whole=_is_whole(select),
         order=_order(select, alias),
-        needs_plan=needs_plan(select),
+        needs_plan=needs_plan(select) and not constant,
         equalities=_equalities(select.where, alias, parameters),
         constant=constant,
     )
