@@ -157,7 +157,7 @@ def _refuse_default_profile(table: Table) -> None:
 def _order(table: Table, request: dict[str, Any], source: Source) -> str:
     told = _text(request, "orderby")
     if told is not None and told.strip():
-        return ordering.order(table.schema, told, source.score)
+        return ordering.order(table.schema, told, source.score if source.ranked else None)
     return f"{source.score}, d.n" if source.ranked else "d.n"
 
 

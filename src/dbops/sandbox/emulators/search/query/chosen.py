@@ -63,7 +63,8 @@ def _add(cut: Cut, field: Field) -> None:
     for parent in parents:
         if parent in at and at[parent] is None:
             return  # the whole was selected already
-        at = at.setdefault(parent, {}) or {}
+        inner = at.setdefault(parent, {})
+        at = {} if inner is None else inner
     below = _retrievable((field,))[field.name]
     at[name] = below
 

@@ -153,6 +153,7 @@ def _facet(schema: Schema, text: str) -> Facet:
         raise Invalid(f"Invalid facet expression: Could not find a property named '{path}' on type 'search.document'.")
     if not field.facetable or not field.has_column or field.type == COMPLEX:
         raise Invalid(f"Invalid facet expression: '{path}' is not a facetable field.")
+    field.must_be_exact()
     told: dict[str, str] = {}
     for option in options:
         name, colon, value = option.partition(":")

@@ -4,6 +4,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from dbops.sandbox.emulators.search.query.refusal import Unsupported
+
 COMPLEX = "Edm.ComplexType"
 DATE = "Edm.DateTimeOffset"
 DOUBLE = "Edm.Double"
@@ -32,7 +34,13 @@ class Field:
     profile: str | None
     analyzers: tuple[str, ...]
     synonyms: bool
+    normalizer: str | None
     children: tuple["Field", ...]
+
+    def must_be_exact(self) -> None:
+        """Refuse comparisons whose result a normalizer would change."""
+        if self.normalizer is not None:
+            raise Unsupported(f"the normalizer {self.normalizer} of '{self.path}'")
 
     @property
     def told_type(self) -> str:
@@ -121,5 +129,6 @@ def _field(told: dict[str, Any], above: str, *, repeated: bool) -> Field:
         profile=told.get("vectorSearchProfile"),
         analyzers=names,
         synonyms=bool(told.get("synonymMaps")),
+        normalizer=told.get("normalizer"),
         children=children,
     )

@@ -157,11 +157,12 @@ class _Compiler:
             raise Unsupported("filters on collections of geography points")
         if at.type != COMPLEX:
             _must_be_filterable(at)
-            lambdas.check(at, asked)
         self.aliases += 1
         name = f"e{self.aliases}"
         rows = f"json_each({place}.value, {_json_path(inside)})" if inside else f"json_each({place})"
         body = self.compile(asked.body, _Scope(asked.variable, at, name))
+        if at.type != COMPLEX:
+            lambdas.check(at, asked)
         if asked.each:
             return f"NOT EXISTS (SELECT 1 FROM {rows} {name} WHERE NOT ifnull({body}, 0))"  # noqa: S608
         return f"EXISTS (SELECT 1 FROM {rows} {name} WHERE {body})"  # noqa: S608
@@ -222,6 +223,7 @@ def _must_be_filterable(at: Field) -> None:
             f"Invalid expression: '{at.path}' is not a filterable field. Only filterable fields can be used in filter"
             f" expressions.{_BEHIND}"
         )
+    at.must_be_exact()
 
 
 def _comparable(at: Field, asked: Compare) -> int | str | float | None:

@@ -19,6 +19,7 @@ _SATURATION = 2.2  # FTS5 multiplies by k1 + 1, Lucene no longer does
 _LEAST_WEIGHT = 1e-6  # of FTS5, for words that more than half of the documents have
 _CONSTANT = -1.0  # the score of what matches because it lacks something
 _MOST_WORDS = 200
+_LONGEST = 100_000
 
 
 def matches(table: Table, asked: dict[str, Any], where: str, values: list[Any]) -> Source:
@@ -73,6 +74,8 @@ def is_every(mode: Any) -> bool:
 def _parsed(text: str, syntax: str, *, every: bool) -> Query | None:
     if is_everything(text):
         return None
+    if len(text) > _LONGEST:
+        raise Invalid(f"The search text has {len(text)} characters; at most {_LONGEST} are allowed.")
     return (lucene if syntax == "full" else simple).parse(text, every=every)
 
 
@@ -81,10 +84,14 @@ def _scores(table: Table, phrases: Phrases, query: Query) -> tuple[str, list[Any
     parts: list[str] = []
     values: list[Any] = []
     every_row = _one(table, f"SELECT count(*) FROM {table.docsize}")  # noqa: S608
-    wanted = dict.fromkeys(phrase for word in _positives(query) for phrase in phrases.each(word))
+    wanted = {phrase: word.prefix for word in _positives(query) for phrase in phrases.each(word)}
     if len(wanted) > _MOST_WORDS:
         raise Unsupported(f"queries of more than {_MOST_WORDS} words")
-    for phrase in wanted:
+    for phrase, prefix in wanted.items():
+        if prefix:  # the service does not rank what begins alike
+            parts.append(f"SELECT rowid AS n, {_CONSTANT} AS b FROM {table.fts} WHERE {table.fts} MATCH ?")  # noqa: S608
+            values.append(phrase)
+            continue
         with_it = _one(table, f"SELECT count(*) FROM {table.fts} WHERE {table.fts} MATCH ?", phrase)  # noqa: S608
         if with_it:
             factor = _weight(every_row, with_it)

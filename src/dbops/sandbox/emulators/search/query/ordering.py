@@ -14,8 +14,8 @@ _CLAUSE = re.compile(r"\s*([A-Za-z_][A-Za-z0-9_/]*|search\.score\(\)|geo\.distan
 _BEHIND = "\r\nParameter name: $orderby"
 
 
-def order(schema: Schema, text: str, score: str) -> str:
-    """Give what follows ORDER BY; `score` is SQL that is small where the score is high."""
+def order(schema: Schema, text: str, score: str | None) -> str:
+    """Give what follows ORDER BY; `score` is SQL that is small where the score is high, None where all score 1.0."""
     clauses = text.split(",")
     if "geo.distance" in text:
         raise Unsupported("geo.distance in $orderby")
@@ -24,18 +24,20 @@ def order(schema: Schema, text: str, score: str) -> str:
             f"Invalid expression: At most {_MOST} clauses are allowed, and {len(clauses)} were found.{_BEHIND}"
         )
     parts = [_clause(schema, clause, score) for clause in clauses]
-    # The tie follows the first direction, so that one index serves both.
-    tie = "d.n DESC" if parts[0].endswith(" DESC") else "d.n"
-    return ", ".join([*parts, tie])
+    if score is not None and "search.score()" not in text:
+        parts.append(score)
+    # The last tie follows the first direction, so that one index serves both.
+    return ", ".join([*parts, "d.n DESC" if parts[0].endswith(" DESC") else "d.n"])
 
 
-def _clause(schema: Schema, clause: str, score: str) -> str:
+def _clause(schema: Schema, clause: str, score: str | None) -> str:
     match = _CLAUSE.fullmatch(clause)
     if match is None:
         raise Invalid(f"Invalid expression: Syntax error in '{clause.strip()}'.{_BEHIND}")
     path, direction = match.groups()
     if path == "search.score()":
-        return score if direction == "desc" else f"{score} DESC"
+        ranked = "d.n * 0" if score is None else score
+        return ranked if direction == "desc" else f"{ranked} DESC"
     field = schema.by_path.get(path)
     if field is None:
         told = f"Could not find a property named '{path}' on type 'search.document'."
@@ -47,4 +49,5 @@ def _clause(schema: Schema, clause: str, score: str) -> str:
             f"Invalid expression: The field '{path}' is not sortable. Only sortable fields can be used in"
             f" $orderby.{_BEHIND}"
         )
+    field.must_be_exact()
     return f"d.{column(field)}{' DESC' if direction == 'desc' else ''}"
