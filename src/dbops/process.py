@@ -330,10 +330,13 @@ def run(
     """
     name = Path(argv[0]).name
     pipe, stdin = subprocess.PIPE, subprocess.DEVNULL if input is None else subprocess.PIPE
+    before = _told
     child = _spawn(_dying_with_us(argv), env=env, cwd=cwd, user=user, stdin=stdin, stdout=pipe, stderr=pipe)
     talk = _Conversation(child, input, on_line)
     try:
         with _living(child, name):
+            if _told != before:  # a signal came while it was being started, and did not reach it
+                signal_groups(_told)
             if not talk.hold(float("inf") if timeout is None else time.monotonic() + timeout):
                 raise ProgramTimedOut(name, timeout or 0.0, tuple(talk.last))
     finally:

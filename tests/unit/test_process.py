@@ -6,6 +6,7 @@ import subprocess
 import sys
 import threading
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -161,3 +162,18 @@ def test_secrets_are_in_no_argument_list(tmp_path: Path) -> None:
     assert secret.encode() not in seen
     listing = subprocess.run(["ps", "-eo", "args"], capture_output=True, check=True).stdout
     assert secret.encode() not in listing
+
+
+def test_a_signal_that_comes_while_a_program_is_being_started_reaches_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Between its start and its entry among the living, nobody else would tell it, and we would wait for its end."""
+    monkeypatch.setattr(process, "_told", 0)
+    real = process._spawn
+
+    def interrupted(*args: Any, **named: Any) -> "subprocess.Popen[bytes]":
+        child = real(*args, **named)
+        process.signal_groups(signal.SIGTERM)
+        return child
+
+    monkeypatch.setattr(process, "_spawn", interrupted)
+    with pytest.raises(Stopped):
+        shell("exec sleep 600", timeout=20)
