@@ -108,6 +108,12 @@ def test_what_a_run_did_not_measure_is_not_told_any_more_and_only_for_targets_th
     assert value(told, MEASURED, "status", "other", objective="backup_age") == "3600"
 
 
+def test_a_target_without_a_turn_of_its_own_has_no_duration() -> None:
+    told = all_of(Report("roles check", T, (Ending("main", 3, None),)))
+    assert value(told, STATUS, "roles check", "main") == "3"
+    assert value(told, DURATION, "roles check", "main") is None
+
+
 def test_names_that_a_later_dbops_wrote_are_kept_with_their_help() -> None:
     later = '# HELP dbops_new_thing What it is.\n# TYPE dbops_new_thing gauge\ndbops_new_thing{a="b"} 7\n'
     text = render(merged(parse(later), ended(0)))

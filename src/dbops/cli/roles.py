@@ -78,7 +78,10 @@ def check(asked: Asked, target: Targets = None) -> Result:
     from dbops.operations.roles import ready
 
     loaded = asked.load()
-    findings = ready.checked(loaded.config, tuple(target or ()), asked.run(loaded.state_dir))
+    names = tuple(target or ())
+    findings = ready.checked(loaded.config, names, asked.run(loaded.state_dir))
+    clusters, databases = ready.targets(loaded.config, names)
+    asked.invocation.watch.judged((*clusters, *databases), findings)
     told = verdict(findings)
     return Result(
         {"verdict": told, "findings": len(findings)},

@@ -10,7 +10,7 @@ class Ending:
 
     target: str
     code: int
-    took: timedelta
+    took: timedelta | None  # None: it had no turn of its own that could be timed
     skipped: bool = False  # another run was at it, and that was agreed to: neither a success nor a failure
 
 

@@ -103,7 +103,8 @@ def merged(old: Exposition, report: Report) -> Exposition:
         if ending.skipped:
             continue
         put(_STATUS, labels, ending.code)
-        put(_DURATION, labels, ending.took.total_seconds())
+        if ending.took is not None:
+            put(_DURATION, labels, ending.took.total_seconds())
         if ending.code in SUCCESS:
             put(_SUCCESS, labels, now)
     # What this run did not measure is not told: an age that nobody measures any more would stay good for ever.

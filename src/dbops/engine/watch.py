@@ -1,7 +1,7 @@
 """What others are told of an invocation: the metrics file and the monitor, on whatever way it ends."""
 
 import socket
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from dbops import units
 from dbops.engine import clock
 from dbops.engine.ending import Ending, Measure
-from dbops.engine.finding import Finding, Severity
+from dbops.engine.finding import Finding, Severity, exit_code
 from dbops.errors import DbopsError, ExitCode
 from dbops.redact import redact
 
@@ -40,9 +40,15 @@ class Watch:
         if self._pings is not None:
             self._pings.start()
 
-    def ended(self, target: str, code: int, took: timedelta, *, skipped: bool = False) -> None:
+    def ended(self, target: str, code: int, took: timedelta | None, *, skipped: bool = False) -> None:
         """Note how one target ended; what was never begun is not noted, and keeps what it said before."""
         self._endings.append(Ending(target, code, took, skipped))
+
+    def judged(self, targets: Iterable[str], findings: Iterable[Finding]) -> None:
+        """Note how a command that only looks ended for each target: as its gravest finding says."""
+        told = list(findings)
+        for target in targets:
+            self.ended(target, exit_code(f for f in told if f.target == target), None)
 
     def close(
         self,
