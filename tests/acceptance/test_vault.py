@@ -250,14 +250,14 @@ def test_an_artifact_that_differs_in_the_copy_is_bad_and_never_written_over(dbop
 
 
 def test_a_broken_source_is_never_copied_and_the_others_are(dbops: Dbops, here: Path) -> None:
-    flip(first_file(here))
+    broken = "postgres/orders/20260803T020000.000Z-export/part-0.jsonl"  # the newest: its turn comes first
+    flip(here / "near" / broken)
     copied = dbops("vault", "copy", "-o", "json")
     assert copied.returncode == 4
-    assert "part-0.jsonl is no longer what was written" in copied.stderr
+    assert f"{broken} is no longer what was written" in copied.stderr
     assert len(whole(here / "far")) == 2
-    assert not first_file(here, "far").exists()
-    put_right = first_file(here)
-    flip(put_right)
+    assert not (here / "far" / broken).exists()
+    flip(here / "near" / broken)
     assert dbops("vault", "copy").returncode == 0
     assert len(whole(here / "far")) == 3
 

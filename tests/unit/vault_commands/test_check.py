@@ -3,9 +3,11 @@
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
+import pytest
+
 from dbops.engine.finding import Finding, Severity, Verdict, exit_code, failure
 from dbops.errors import ExitCode, Unreachable
-from dbops.operations.vault.check import check_vault, not_copied
+from dbops.operations.vault.check import check_vault, not_copied, standing
 from dbops.operations.vault.facts import VAULT, Checked, Held, Seen, State, Strangers
 
 NOW = datetime(2026, 8, 1, 12, tzinfo=UTC)
@@ -83,3 +85,30 @@ def test_a_copying_run_does_not_end_well_over_what_it_had_to_leave_out() -> None
     copy = Held("far", (seen("b", manifest="other"), seen("c", State.BROKEN)))
     found = not_copied(vault, copy)
     assert [one.severity for one in found] == [Severity.BAD] * 3
+
+
+def result(verdict: Verdict, subset: str | None = None, depth: str = "stored") -> Checked:
+    return Checked(NOW, depth, verdict, subset)
+
+
+def test_an_artifact_stands_as_its_last_verification_found_it() -> None:
+    last = result(Verdict.COULD_NOT_VERIFY)
+    assert standing([last, result(Verdict.GOOD)]) is last
+    assert standing([]) is None
+
+
+def test_a_bad_slice_stays_bad_while_other_slices_are_good() -> None:
+    bad = result(Verdict.BAD, "1/3")
+    assert standing([result(Verdict.GOOD, "3/3"), result(Verdict.GOOD, "2/3"), bad]) is bad
+
+
+@pytest.mark.parametrize("subset", ["1/3", None])
+def test_a_bad_slice_is_overruled_by_the_same_slice_or_by_all(subset: str | None) -> None:
+    good = result(Verdict.GOOD, subset)
+    assert standing([good, result(Verdict.BAD, "1/3")]) is good
+
+
+def test_a_look_that_was_less_close_overrules_nothing() -> None:
+    bad = result(Verdict.BAD)
+    assert standing([result(Verdict.GOOD, depth="listed"), bad]) is bad
+    assert standing([result(Verdict.GOOD, depth="content"), bad]) != bad

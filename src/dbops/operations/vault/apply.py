@@ -1,8 +1,10 @@
 """Bring one artifact to a second place: what is stored, as it is stored, hashed on the way and read back."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from hashlib import sha256
 
 from dbops.copies import artifact, catalogue
@@ -14,6 +16,8 @@ from dbops.operations.vault.facts import VAULT, CopyArtifact
 from dbops.stores.vault import Absent, AlreadyThere, Store
 
 SUBJECT = "vault"
+_SMALL = 4 << 20  # many small files wait for the network, so they go together; a large one fills it, and memory
+_AT_ONCE = 8
 _LOOK_AT_VAULT = "find out with: dbops vault verify --all"
 _LOOK_AT_COPY = "look at it, then move it away by hand: dbops writes nothing over"
 
@@ -38,16 +42,27 @@ def apply(doing: Doing, step: Step[CopyArtifact]) -> None:
             f"{folder} was completed by somebody else meanwhile", hint="run it again", target=_name(doing)
         )
     _write_begun(doing, folder)
+    bring = partial(_bring_whole, doing, whole, there)
+    with ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="copying") as pool:
+        for _ in pool.map(bring, (file for file in whole.manifest.files if file.stored_size <= _SMALL)):
+            stop.check()
     for file in whole.manifest.files:
-        stop.check()
-        if file.stored not in whole.sizes:
-            raise VerifiedBad(f"{folder}{file.stored} is missing", hint=_LOOK_AT_VAULT, target=VAULT)
-        if file.stored not in there:
-            _bring(doing, folder, file)
-        _compare(doing, folder, file, ours=file.stored not in there)
-        _write_record(doing, whole, folder, file)
+        if file.stored_size > _SMALL:
+            bring(file)
     stop.check()
     _put(doing, folder + MANIFEST, doing.vault.get(folder + MANIFEST))
+
+
+def _bring_whole(doing: Doing, whole: artifact.Artifact, there: Mapping[str, int], file: File) -> None:
+    """Bring one file, compare what has arrived, and only then let its record tell that it is complete."""
+    stop.check()
+    folder = whole.address.folder
+    if file.stored not in whole.sizes:
+        raise VerifiedBad(f"{folder}{file.stored} is missing", hint=_LOOK_AT_VAULT, target=VAULT)
+    if file.stored not in there:
+        _bring(doing, folder, file)
+    _compare(doing, folder, file, ours=file.stored not in there)
+    _write_record(doing, whole, folder, file)
 
 
 def _name(doing: Doing) -> str:
