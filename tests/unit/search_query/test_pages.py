@@ -24,7 +24,7 @@ def test_a_page_is_fifty_documents_when_nothing_is_said_and_goes_on(numbers: Ind
 
 def test_a_page_is_at_most_a_thousand_documents_and_the_next_asks_for_the_rest(numbers: Index) -> None:
     seen: list[str] = []
-    request = {"orderby": "n", "top": 2200, "search": "*"}
+    request: dict[str, Any] = {"orderby": "n", "top": 2200, "search": "*"}
     tops: list[int] = []
     while True:
         answer = numbers.ask(**request)
