@@ -205,10 +205,24 @@ def test_status_tells_the_age_of_backups_beside_the_objective(dbops: Dbops, plat
     for name, one in targets.items():
         assert value(prom, STATUS, "status", name) is not None, one
     assert value(prom, STATUS, "status") == ended.returncode
-    age = targets["main"]["facts"]["backup_age_s"]
+    age = targets["main"]["facts"].get("backup_age_s")
     assert value(prom, "dbops_measured_seconds", "status", "main", objective="backup_age") == (
         float("inf") if age is None else pytest.approx(age)
     )
+
+
+def test_a_check_tells_each_target_s_own_verdict(dbops: Dbops, platform: Path, prom: Path) -> None:
+    config = platform / "dbops.toml"
+    ended = dbops(
+        "roles", "check", "-t", "audit", "-t", "main", "--config", config, "--metrics-file", prom, "-o", "json"
+    )
+    findings = json.loads(ended.stdout)["findings"]
+    for name in ("audit", "main"):
+        graves = {"bad": 4, "unknown": 5, "missed": 6, "warning": 3, "info": 0}
+        codes = {graves[f["severity"]] for f in findings if f["target"] == name} or {0}
+        assert value(prom, STATUS, "roles check", name) in codes
+    assert value(prom, STATUS, "roles check", "policycortex") is None
+    assert value(prom, STATUS, "roles check") == ended.returncode
 
 
 def test_who_asks_for_neither_pays_for_neither() -> None:

@@ -167,7 +167,7 @@ def test_secrets_are_in_no_argument_list(tmp_path: Path) -> None:
 def test_a_signal_that_comes_while_a_program_is_being_started_reaches_it(monkeypatch: pytest.MonkeyPatch) -> None:
     """Between its start and its entry among the living, nobody else would tell it, and we would wait for its end."""
     monkeypatch.setattr(process, "_told", 0)
-    real = process._spawn
+    real = process._spawn  # pyright: ignore[reportPrivateUsage]
 
     def interrupted(*args: Any, **named: Any) -> "subprocess.Popen[bytes]":
         child = real(*args, **named)
