@@ -77,8 +77,12 @@ _left: list[str] = []
 
 def _end_servers_of(place: Path) -> None:
     """End what a test left running, and remember it: a test that passes leaves nothing."""
-    servers = ("postgres", "redis-server")
-    for pid in alive.serving(lambda argv: Path(argv[0]).name in servers and str(place) in " ".join(argv)):
+
+    def serves(argv: alive.Argv) -> bool:
+        told = " ".join(argv)
+        return str(place) in told and (Path(argv[0]).name in ("postgres", "redis-server") or ".emulators." in told)
+
+    for pid in alive.serving(serves):
         _left.append(" ".join(alive.argv_of(pid)))
         alive.end(pid)
 

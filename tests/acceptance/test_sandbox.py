@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Callable
@@ -15,9 +16,9 @@ import pytest
 
 from dbops.config.load import load
 from dbops.errors import ExitCode
-from dbops.sandbox.facts import DATABASES
+from dbops.sandbox.facts import DATABASES, EMULATORS, SEARCH, SECRETS
 from dbops.sandbox.layout import Layout, at
-from dbops.servers import account, alive, sockets
+from dbops.servers import account, alive, emulator, sockets
 from dbops.servers import postgres as pg
 from dbops.servers import redis as rd
 
@@ -82,7 +83,7 @@ def test_exec_hands_over_configuration_secrets_and_exit_code(dbops: Dbops, box: 
     assert ended.returncode == 5
     assert ended.stdout.splitlines() == ["42", str(box / "dbops.toml"), "handed on"]
     told = dbops("sandbox", "exec", "--dir", box, "--", "env").stdout
-    for name in ("POSTGRES", "CACHE", "LLM_AGENT_OWNER"):
+    for name in ("POSTGRES", "CACHE", "WORKFLOWS", "SEARCH_QUERY", "LLM_AGENT_OWNER"):
         secret = (box / "secrets" / name.lower()).read_text().strip()
         assert f"DBOPS_SANDBOX_{name}_PASSWORD={secret}\n" in told
     assert dbops("sandbox", "exec", "--dir", box, "no-such-program").returncode == ExitCode.MISSING
@@ -131,6 +132,37 @@ def test_killed_servers_are_recognised_and_repaired(dbops: Dbops, box: Path, vic
     assert data(dbops("sandbox", "status", "--dir", box, "--output", "json"))["complete"]
     for pid in chosen:
         assert pid not in serving(box)
+
+
+def test_a_killed_emulator_is_started_again_with_its_data(dbops: Dbops, box: Path) -> None:
+    up(dbops, box)
+    config = box / "dbops.toml"
+    before = config.read_text()
+    for name in EMULATORS:
+        pid = emulator.pid(at(box).emulator(name))
+        assert pid is not None
+        os.kill(pid, signal.SIGKILL)
+        assert alive.await_end([pid], 10)
+    assert dbops("sandbox", "status", "--dir", box).returncode == ExitCode.WARNINGS
+    up(dbops, box)
+    assert config.read_text() == before
+    assert dbops("status", "--config", config).returncode == 0
+
+
+def test_a_port_that_somebody_took_meanwhile_is_replaced_in_the_configuration(dbops: Dbops, box: Path) -> None:
+    up(dbops, box)
+    layout = at(box)
+    port = emulator.port(layout.emulator(SEARCH))
+    assert port is not None
+    assert dbops("sandbox", "down", "--dir", box).returncode == 0
+    with socket.socket() as taken:
+        taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        taken.bind(("127.0.0.1", port))
+        taken.listen()
+        up(dbops, box)
+    assert f":{port}" not in layout.config.read_text()
+    assert f":{port}" in (box / "dbops.toml.old").read_text()
+    assert dbops("status", "--config", layout.config).returncode == 0
 
 
 def test_down_clears_what_killed_servers_left(dbops: Dbops, box: Path) -> None:
@@ -219,9 +251,10 @@ def test_no_secret_is_in_an_argument_list_an_output_or_a_journal(dbops: Dbops, b
     secrets = [file.read_text().strip() for file in (box / "secrets").iterdir()]
     told = [ended.stdout + ended.stderr for ended in outputs]
     told += [file.read_text() for file in (box / "state").rglob("*.jsonl")]
-    told += [(box / "dbops.toml").read_text(), at(box).server.log.read_text(), at(box).cache.log.read_text()]
+    logs = [at(box).server.log, at(box).cache.log, *(at(box).emulator(name).log for name in EMULATORS)]
+    told += [(box / "dbops.toml").read_text(), *(log.read_text() for log in logs)]
     told += [" ".join(alive.argv_of(pid)) for pid in alive.everybody()]
-    assert len(secrets) == 11
+    assert len(secrets) == len(SECRETS)
     assert not [secret for secret in secrets for text in told if secret in text]
     assert {file.stat().st_mode & 0o777 for file in (box / "secrets").iterdir()} == {0o600}
 

@@ -36,7 +36,7 @@ def test_a_killed_start_is_finished_by_the_next_one(
             assert ended.killed or ended.code == 0, ended.err
             done += ended.killed
         zygote.finished(*up)
-        assert servers(home) == ["postgres", "redis-server"]
+        assert servers(home) == ["postgres", "python", "python", "redis-server"]
         told = json.loads(zygote.finished("sandbox", "status", "--dir", home, "--output", "json").out)["data"]
         assert told["complete"]
         assert told["databases"] == sorted(DATABASES.values())

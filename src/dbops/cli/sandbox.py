@@ -28,7 +28,7 @@ def up(
     folder: Dir = DEFAULT,
     fast: Annotated[bool, typer.Option("--fast", help="No fsync: a crash of the machine may lose all.")] = False,
 ) -> Result:
-    """Bring up PostgreSQL, its pgBackRest stanza and Redis, or repair what was killed. Lock: DIR/.lock."""
+    """Bring up PostgreSQL, pgBackRest, Redis, Cosmos DB and AI Search emulators, or repair them. Lock: DIR/.lock."""
     from dbops.sandbox import layout, ready
 
     place = layout.at(folder)
@@ -78,6 +78,9 @@ class Found:
     complete: bool
     cluster: str
     cache: str
+    workflows: str
+    search: str
+    vault: bool
     archive: str
     databases: tuple[str, ...]
 
@@ -86,7 +89,7 @@ class Found:
 def status(asked: Asked, folder: Dir = DEFAULT) -> Result:
     """Tell what of the sandbox is there and runs."""
     from dbops.sandbox import layout
-    from dbops.sandbox.facts import DATABASES, State
+    from dbops.sandbox.facts import CACHE, DATABASES, State
     from dbops.sandbox.observe import observe
 
     place = layout.at(folder)
@@ -96,12 +99,14 @@ def status(asked: Asked, folder: Dir = DEFAULT) -> Result:
     tones = {State.RUNNING: Tone.GOOD, State.KILLED: Tone.BAD}
     there = tuple(sorted(DATABASES[target] for target in facts.databases or ()))
     counted = "" if facts.databases is None else f"{len(there)} of {len(DATABASES)} databases"
+    others = {CACHE: facts.cache, **facts.emulators}
     rows = (
         (Cell("main"), Cell(facts.cluster.value, tones.get(facts.cluster, Tone.WARN)), Cell(counted)),
         (Cell("stanza"), Cell(facts.archive.value), Cell("")),
-        (Cell("cache"), Cell(facts.cache.value, tones.get(facts.cache, Tone.WARN)), Cell("")),
+        *((Cell(name), Cell(state.value, tones.get(state, Tone.WARN)), Cell("")) for name, state in others.items()),
+        (Cell("vault"), Cell("there" if facts.vault else "absent"), Cell("")),
     )
-    stopped = {facts.cluster, facts.cache} <= {State.STOPPED, State.ABSENT}
+    stopped = {facts.cluster, *others.values()} <= {State.STOPPED, State.ABSENT}
     missing = Finding(
         Severity.INFO if stopped else Severity.WARNING,
         "sandbox-stopped" if stopped else "sandbox-incomplete",
@@ -110,7 +115,18 @@ def status(asked: Asked, folder: Dir = DEFAULT) -> Result:
         f"dbops sandbox up{_as_typed(folder)}",
     )
     return Result(
-        Found(facts.home, str(place.config), facts.complete, facts.cluster, facts.cache, facts.archive, there),
+        Found(
+            facts.home,
+            str(place.config),
+            facts.complete,
+            facts.cluster,
+            facts.cache,
+            facts.workflows,
+            facts.search,
+            facts.vault,
+            facts.archive,
+            there,
+        ),
         (
             Table((Column("part"), Column("state"), Column("holds")), rows),
             Line(f"{place.config}", Tone.FAINT),

@@ -1,5 +1,7 @@
 """Do one step of a sandbox's plan; doing it twice is doing it once."""
 
+import base64
+import secrets
 from contextlib import suppress
 from dataclasses import replace
 from typing import assert_never
@@ -12,9 +14,10 @@ from dbops.engine.run import Run
 from dbops.errors import DbopsError
 from dbops.operations.roles import scram
 from dbops.sandbox import plan, template
-from dbops.sandbox.facts import CACHE, CLUSTER, DATABASES, SUPERUSER
+from dbops.sandbox.facts import CACHE, CLUSTER, DATABASES, SUPERUSER, WORKFLOWS
 from dbops.sandbox.layout import Layout
-from dbops.servers import account, postgres, redis, stanza
+from dbops.sandbox.observe import is_configured
+from dbops.servers import account, emulator, postgres, redis, stanza
 from dbops.stores import postgres as store
 
 
@@ -35,8 +38,7 @@ def _apply(layout: Layout, run: Run, step: Step[plan.Action]) -> None:
     match step.action:
         case plan.WriteSecrets(names):
             for name in names:
-                if not layout.secret_file(name).exists():
-                    generate(layout.secret_file(name))
+                _ensure_secret(layout, name)
         case plan.Initialise():
             postgres.create(server, layout.secret(SUPERUSER))
         case plan.StartCluster():
@@ -52,8 +54,14 @@ def _apply(layout: Layout, run: Run, step: Step[plan.Action]) -> None:
             stanza.check(layout.stanza, layout.secret(SUPERUSER), target=CLUSTER)
         case plan.StartCache():
             redis.start(cache, layout.secret(CACHE))
+        case plan.StartEmulator(target):
+            emulator.start(layout.emulator(target, with_keys=True))
+        case plan.MakeVault():
+            layout.vault.mkdir(mode=0o700, exist_ok=True)
         case plan.WriteConfig():
             _write_config(layout)
+        case plan.StopEmulator(target):
+            emulator.stop(layout.emulator(target))
         case plan.StopCache():
             redis.stop(cache)
         case plan.StopCluster():
@@ -62,6 +70,13 @@ def _apply(layout: Layout, run: Run, step: Step[plan.Action]) -> None:
             _remove_files(layout)
         case _:
             assert_never(step.action)
+
+
+def _ensure_secret(layout: Layout, name: str) -> None:
+    if not layout.secret_file(name).exists():
+        # Clients of Cosmos DB sign with the bytes that the key is the base64 of.
+        key = base64.b64encode(secrets.token_bytes(64)).decode() if name == WORKFLOWS else None
+        generate(layout.secret_file(name), key)
 
 
 def _ensure_owner(layout: Layout, run: Run, owner: str) -> None:
@@ -86,6 +101,8 @@ def _ensure_database(layout: Layout, run: Run, database: str, owner: str) -> Non
 
 
 def _write_config(layout: Layout) -> None:
+    if is_configured(layout):
+        return
     if layout.config.exists():  # somebody may have written something of their own into it
         layout.config.replace(layout.config.with_name("dbops.toml.old"))
     account.write_file(layout.config, template.text(layout), 0o644, ours=True)

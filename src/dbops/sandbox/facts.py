@@ -17,8 +17,12 @@ DATABASES = {
 }
 CLUSTER = "main"
 CACHE = "cache"
+WORKFLOWS = "workflows"  # the Cosmos DB account, and the database in it
+SEARCH = "search"
+EMULATORS = (WORKFLOWS, SEARCH)
 SUPERUSER = "postgres"
-SECRETS = (SUPERUSER, CACHE, *(f"{target}_owner" for target in DATABASES))
+QUERY_KEY = f"{SEARCH}_query"
+SECRETS = (SUPERUSER, CACHE, WORKFLOWS, SEARCH, QUERY_KEY, *(f"{target}_owner" for target in DATABASES))
 
 
 class State(StrEnum):
@@ -51,7 +55,14 @@ class Facts:
     databases: frozenset[str] | None = frozenset()
     archive: Archive = Archive.ABSENT
     cache: State = State.ABSENT
+    workflows: State = State.ABSENT
+    search: State = State.ABSENT
+    vault: bool = False
     configured: bool = False
+
+    @property
+    def emulators(self) -> dict[str, State]:
+        return {WORKFLOWS: self.workflows, SEARCH: self.search}
 
     @property
     def complete(self) -> bool:
@@ -61,7 +72,8 @@ class Facts:
             and self.configured
             and self.secrets >= frozenset(SECRETS)
             and self.cluster is State.RUNNING
-            and self.cache is State.RUNNING
+            and {self.cache, self.workflows, self.search} == {State.RUNNING}
+            and self.vault
             and self.owners == self.databases == frozenset(DATABASES)
             and self.archive is Archive.ARCHIVING
         )

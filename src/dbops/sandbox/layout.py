@@ -6,16 +6,22 @@ DIR/state/       journals and locks of dbops
 DIR/postgres/    cluster main           (belongs to the servers' account)
 DIR/pgbackrest/  its stanza             (likewise)
 DIR/redis/       target cache           (likewise)
+DIR/workflows/   target workflows, the emulator of Cosmos DB   (likewise)
+DIR/search/      target search, the emulator of AI Search      (likewise)
+DIR/vault/       artifacts of dbops
 """
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from dbops.config.load import resolve
 from dbops.config.model import Cluster, SecretFile
 from dbops.errors import Refused
-from dbops.sandbox.facts import CACHE, CLUSTER, SUPERUSER
-from dbops.servers import account, postgres, redis, stanza
+from dbops.sandbox.facts import CACHE, CLUSTER, EMULATORS, QUERY_KEY, SEARCH, SUPERUSER, WORKFLOWS
+from dbops.servers import account, emulator, postgres, redis, stanza
+
+_VISIBLE_AFTER_S = 1.0  # the service says "a few seconds": who counts at once has to see that it was too early
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +64,21 @@ class Layout:
         return redis.Server(self.root / "redis")
 
     @property
+    def vault(self) -> Path:
+        return self.root / "vault"
+
+    def emulator(self, target: str, *, with_keys: bool = False) -> emulator.Server:
+        """Describe an emulator; only who starts it has to know its keys."""
+        settings: dict[str, Any] = {}
+        if with_keys:
+            settings["key"] = self.secret(target)
+            if target == WORKFLOWS:
+                settings["databases"] = [WORKFLOWS]
+            else:
+                settings |= {"query_key": self.secret(QUERY_KEY), "visible_after_s": _VISIBLE_AFTER_S}
+        return emulator.Server(self.root / target, "cosmos" if target == WORKFLOWS else "search", settings)
+
+    @property
     def cluster(self) -> Cluster:
         """Describe the cluster for a superuser's connection."""
         return Cluster(
@@ -70,7 +91,7 @@ class Layout:
         return self.secrets / name
 
     def secret(self, name: str) -> str:
-        target = CACHE if name == CACHE else CLUSTER
+        target = name if name in (CACHE, *EMULATORS) else SEARCH if name == QUERY_KEY else CLUSTER
         return resolve(SecretFile(file=self.secret_file(name)), target=target)
 
 

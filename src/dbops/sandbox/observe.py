@@ -2,9 +2,9 @@
 
 from dbops.engine.run import Run
 from dbops.operations.roles import scram
-from dbops.sandbox.facts import CACHE, CLUSTER, DATABASES, SECRETS, Archive, Facts, State
+from dbops.sandbox.facts import CLUSTER, DATABASES, EMULATORS, SEARCH, SECRETS, WORKFLOWS, Archive, Facts, State
 from dbops.sandbox.layout import Layout
-from dbops.servers import postgres, redis, sockets, stanza
+from dbops.servers import emulator, postgres, redis, sockets, stanza
 from dbops.stores import postgres as store
 
 _OWNERS = "SELECT rolname, rolpassword FROM pg_authid WHERE rolcanlogin AND rolbypassrls AND rolname = ANY(%s)"
@@ -27,14 +27,24 @@ def observe(layout: Layout, run: Run) -> Facts:
         databases=frozenset() if cluster is State.ABSENT else databases,
         archive=_archive(layout),
         cache=cache_state(layout),
-        configured=_configured(layout),
+        workflows=emulator_state(layout, WORKFLOWS),
+        search=emulator_state(layout, SEARCH),
+        vault=layout.vault.is_dir(),
+        configured=is_configured(layout),
     )
 
 
 def processes(layout: Layout) -> Facts:
     """Look at processes and files only: what ends a sandbox must not depend on its servers' health."""
     exists, home = layout.marker.exists(), str(layout.root)
-    return Facts(home, exists=exists, cluster=cluster_state(layout), cache=cache_state(layout))
+    return Facts(
+        home,
+        exists=exists,
+        cluster=cluster_state(layout),
+        cache=cache_state(layout),
+        workflows=emulator_state(layout, WORKFLOWS),
+        search=emulator_state(layout, SEARCH),
+    )
 
 
 def cluster_state(layout: Layout) -> State:
@@ -52,6 +62,15 @@ def cache_state(layout: Layout) -> State:
     if redis.pid(layout.cache) is not None:
         return State.RUNNING if redis.is_ready(layout.cache) else State.STARTING
     return State.KILLED if redis.left_over(layout.cache) else State.STOPPED
+
+
+def emulator_state(layout: Layout, target: str) -> State:
+    server = layout.emulator(target)
+    if not server.config.exists():
+        return State.ABSENT
+    if emulator.pid(server) is None:
+        return State.STOPPED
+    return State.RUNNING if emulator.is_ready(server) else State.STARTING
 
 
 def _inside(layout: Layout, run: Run) -> tuple[frozenset[str], frozenset[str]]:
@@ -77,7 +96,7 @@ def _archive(layout: Layout) -> Archive:
     return Archive.ARCHIVING if any(each.last for each in known.archives) else Archive.CREATED
 
 
-def _configured(layout: Layout) -> bool:
+def is_configured(layout: Layout) -> bool:
     """Tell whether dbops.toml is there and leads here: a folder that was moved needs a new one."""
     try:
         text = layout.config.read_text(encoding="utf-8")
@@ -85,4 +104,5 @@ def _configured(layout: Layout) -> bool:
         return False
     servers = ((layout.server.home, layout.server.socket_name), (layout.cache.home, redis.SOCKET))
     places = [sockets.folder(*each) for each in servers]
-    return all(place is not None and str(place) in text for place in places) and CACHE in text
+    urls = [emulator.url(layout.emulator(target)) for target in EMULATORS]
+    return all(place is not None and str(place) in text for place in places) and all(url in text for url in urls)

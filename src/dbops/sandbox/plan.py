@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from dbops.engine.plan import Plan, Risk, Step
-from dbops.sandbox.facts import CACHE, CLUSTER, DATABASES, SECRETS, Archive, Facts, State
+from dbops.sandbox.facts import CACHE, CLUSTER, DATABASES, SECRETS, WORKFLOWS, Archive, Facts, State
 
 TARGET = "sandbox"
 
@@ -44,7 +44,21 @@ class StartCache: ...
 
 
 @dataclass(frozen=True, slots=True)
+class StartEmulator:
+    target: str
+
+
+@dataclass(frozen=True, slots=True)
+class MakeVault: ...
+
+
+@dataclass(frozen=True, slots=True)
 class WriteConfig: ...
+
+
+@dataclass(frozen=True, slots=True)
+class StopEmulator:
+    target: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +82,10 @@ Action = (
     | CreateStanza
     | CheckArchiving
     | StartCache
+    | StartEmulator
+    | MakeVault
     | WriteConfig
+    | StopEmulator
     | StopCache
     | StopCluster
     | RemoveFiles
@@ -93,8 +110,18 @@ def up(facts: Facts) -> Plan[Action]:
     if facts.cache is not State.RUNNING:
         how = " again after it was killed" if facts.cache is State.KILLED else ""
         steps.append(Step("start cache", f"start Redis {CACHE}{how}", StartCache()))
+    for target, state in facts.emulators.items():
+        if state is not State.RUNNING:
+            steps.append(
+                Step(f"start {target}", f"start the {_service(target)} emulator {target}", StartEmulator(target))
+            )
+    if not facts.vault:
+        steps.append(Step("vault", "make the folder of the vault", MakeVault()))
     if not facts.configured:
         steps.append(Step("configuration", "write dbops.toml", WriteConfig()))
+    elif {*facts.emulators.values()} != {State.RUNNING}:
+        # a port may have become somebody else's while its emulator was stopped
+        steps.append(Step("configuration", "see that dbops.toml tells the emulators' ports", WriteConfig()))
     return Plan(TARGET, f"bring up the sandbox in {facts.home}", tuple(steps))
 
 
@@ -115,6 +142,9 @@ def _databases(facts: Facts) -> list[Step[Action]]:
 def down(facts: Facts, *, purge: bool) -> Plan[Action]:
     """Plan that no process is left and, with `purge`, no file."""
     steps: list[Step[Action]] = []
+    for target, state in facts.emulators.items():
+        if state not in (State.ABSENT, State.STOPPED):
+            steps.append(Step(f"stop {target}", f"stop the {_service(target)} emulator {target}", StopEmulator(target)))
     if facts.cache not in (State.ABSENT, State.STOPPED):
         steps.append(Step("stop cache", _stopping(f"Redis {CACHE}", facts.cache), StopCache()))
     if facts.cluster not in (State.ABSENT, State.STOPPED):
@@ -123,6 +153,10 @@ def down(facts: Facts, *, purge: bool) -> Plan[Action]:
         summary = f"remove {facts.home} with all data, backups, secrets and journals in it"
         steps.append(Step("purge", summary, RemoveFiles(), risk=Risk.BLOCKS))
     return Plan(TARGET, f"take down the sandbox in {facts.home}", tuple(steps))
+
+
+def _service(target: str) -> str:
+    return "Cosmos DB" if target == WORKFLOWS else "AI Search"
 
 
 def _stopping(what: str, state: State) -> str:

@@ -18,7 +18,7 @@ from dbops.sandbox.apply import apply
 from dbops.sandbox.facts import CLUSTER, SUPERUSER, Facts
 from dbops.sandbox.layout import Layout, at
 from dbops.sandbox.observe import observe, processes
-from dbops.servers import account, alive, postgres
+from dbops.servers import account, alive, emulator, postgres
 
 _MARK = {"what": "a sandbox of dbops", "format": 1}
 
@@ -32,6 +32,7 @@ def up(folder: Path, run: Run, *, durable: bool = True) -> Generator[Ready[plan.
     for program in ("pgbackrest", "redis-server"):
         process.find(program, hint=f"install it: apt install {program}")
     postgres.program("initdb")
+    emulator.refuse_missing_parts()
     if run.plan_only:
         yield _up(layout, run)
         return

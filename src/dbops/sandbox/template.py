@@ -3,9 +3,9 @@
 import json
 import re
 
-from dbops.sandbox.facts import CACHE, CLUSTER, DATABASES, SUPERUSER
+from dbops.sandbox.facts import CACHE, CLUSTER, DATABASES, SEARCH, SUPERUSER, WORKFLOWS
 from dbops.sandbox.layout import Layout
-from dbops.servers import account, postgres, redis
+from dbops.servers import account, emulator, postgres, redis
 
 _HEAD = """\
 # The platform of this sandbox, written by 'dbops sandbox up'. Yours to change: it is only written anew when
@@ -29,6 +29,19 @@ objectives = {{ rpo = "5m", rto = "1h" }}
 [redis.{cache}]
 url = {cache_url}
 password = {{ file = {cache_file} }}
+
+# The emulators speak http on a port of 127.0.0.1; a service of Azure is https, and needs no key with managed identity.
+[cosmos.{workflows}]
+endpoint = {workflows_url}
+database = {workflows_database}
+key = {{ file = {workflows_file} }}
+
+[search.{search}]
+endpoint = {search_url}
+key = {{ file = {search_file} }}
+
+[vault]
+url = {vault_url}
 
 # One database for each service; its dsn is the owner's. app_admin creates objects too.
 """
@@ -161,6 +174,14 @@ def text(layout: Layout) -> str:
         cache=CACHE,
         cache_url=_quoted(redis.url(layout.cache)),
         cache_file=file(CACHE),
+        workflows=WORKFLOWS,
+        workflows_url=_quoted(emulator.url(layout.emulator(WORKFLOWS))),
+        workflows_database=_quoted(WORKFLOWS),
+        workflows_file=file(WORKFLOWS),
+        search=SEARCH,
+        search_url=_quoted(emulator.url(layout.emulator(SEARCH))),
+        search_file=file(SEARCH),
+        vault_url=_quoted(layout.vault.as_uri()),
     )
     databases = [
         _DATABASE.format(

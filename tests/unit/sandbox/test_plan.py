@@ -27,6 +27,9 @@ def worlds(draw: st.DrawFn) -> Facts:
         databases=seen[1] if cluster in (State.RUNNING, State.ABSENT) else None,
         archive=draw(st.sampled_from(Archive)),
         cache=draw(st.sampled_from(State)),
+        workflows=draw(st.sampled_from(State)),
+        search=draw(st.sampled_from(State)),
+        vault=draw(st.booleans()),
         configured=draw(st.booleans()),
     )
 
@@ -55,6 +58,12 @@ def after(facts: Facts, action: plan.Action) -> Facts:
             return replace(facts, archive=Archive.ARCHIVING)
         case plan.StartCache():
             return replace(facts, cache=State.RUNNING)
+        case plan.StartEmulator(target):
+            return replace(facts, **{target: State.RUNNING})
+        case plan.StopEmulator(target):
+            return replace(facts, **{target: State.STOPPED})
+        case plan.MakeVault():
+            return replace(facts, vault=True)
         case plan.WriteConfig():
             return replace(facts, configured=True)
         case plan.StopCache():
@@ -94,7 +103,7 @@ def test_every_prefix_of_an_up_can_be_continued(facts: Facts, cut: int) -> None:
     assert carried_out(carried_out(facts, cut)).complete
 
 
-@given(worlds(), st.integers(0, 3))
+@given(worlds(), st.integers(0, 5))
 def test_every_prefix_of_a_purge_can_be_continued(facts: Facts, cut: int) -> None:
     steps = plan.down(facts, purge=True).steps
     assert plan.down(carried_out(facts, cut, purge=True), purge=True).steps == steps[cut:]
