@@ -13,6 +13,7 @@ import selectors
 import shutil
 import signal
 import subprocess
+import tempfile
 import time
 from collections import deque
 from collections.abc import Callable, Collection, Generator, Mapping, Sequence
@@ -385,3 +386,56 @@ def start(
         os.close(output)
     _detached.append(child)
     return child
+
+
+# ── A program that answers each line with a line ─────────────────────────────────────────────────
+
+
+@contextlib.contextmanager
+def conversation(argv: Sequence[str | os.PathLike[str]]) -> Generator[Callable[..., bytes]]:
+    """Run a program of ours, with our whole environment, and yield `ask(line, meanwhile)`.
+
+    `meanwhile` is called ten times a second until the answer is there. The program ends with the block.
+    """
+    name = Path(argv[0]).name
+    with tempfile.TemporaryFile() as complaints:
+        child = subprocess.Popen(
+            [os.fspath(part) for part in _dying_with_us(argv)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=complaints,
+            start_new_session=True,
+        )
+        assert child.stdin is not None  # noqa: S101
+        assert child.stdout is not None  # noqa: S101
+        given, told = child.stdin, child.stdout
+
+        def ended() -> ProgramFailed:
+            code = child.wait()
+            complaints.seek(0)
+            lines = complaints.read().decode("utf-8", "replace").splitlines()
+            return ProgramFailed(name, code, [redact(line) for line in lines[-LAST_LINES:]])
+
+        def ask(line: bytes, meanwhile: Callable[[], None] = lambda: None) -> bytes:
+            try:
+                given.write(line + b"\n")
+                given.flush()
+            except BrokenPipeError:
+                raise ended() from None
+            with selectors.DefaultSelector() as selector:
+                selector.register(told, selectors.EVENT_READ)
+                while not selector.select(0.1):
+                    meanwhile()
+            answer = told.readline()
+            if not answer.endswith(b"\n"):
+                raise ended()
+            return answer
+
+        try:
+            with _living(child, name), given, told:
+                yield ask
+                given.close()  # it has no more to do
+                child.wait(GRACE_S)
+        finally:
+            if child.poll() is None:
+                _end_group(child)

@@ -18,6 +18,7 @@ given.spare()
 
 FAMILIES = {
     "status": "Show every target on one screen: reachable, version, backups, what needs attention.",
+    "migrate": "The schemas of the databases, revision by revision: up, down, history, SQL.",
     "roles": "Least-privilege roles, memberships, grants and owners, as the configuration declares them.",
     "vault": "The artifacts of every store: what is there, whether it is whole, second copies.",
     "config": "The configuration: a template, its validation, the resolved view, a JSON Schema.",
@@ -124,6 +125,10 @@ def main(argv: Sequence[str] | None = None) -> NoReturn:
         door.leave(door.close(door.usage(error, given_words)))
     except (OSError, SystemExit) as error:  # help that nobody could be shown; rich and Typer make 1 of a broken pipe
         sys.exit(_unwritten(error))
+    except Exception as error:  # noqa: BLE001  # a family that cannot even be imported
+        from dbops.cli import door
+
+        door.leave(door.close(door.crashed(error, given_words)))
     if outcome is None or isinstance(outcome, int):  # help, version, completion
         sys.exit(_flushed(outcome or 0))
     from dbops.cli import door

@@ -214,7 +214,8 @@ def plan_screen(plan: Plan[Any], environment: str = "") -> Screen:
     lines: list[Line] = [Line(f"{title}: {count} step{'s' if count > 1 else ''}", Tone.STRONG)]
     for number, step in enumerate(plan.steps, start=1):
         lines.append(Line(f"{number:>3}. [{step.risk.label}] {step.summary}", _RISKS[step.risk], indent=1))
-        lines += [Line(f"{statement.shown()};", indent=7) for statement in step.statements]
+        for statement in step.statements:
+            lines += [Line(text, indent=7) for text in f"{statement.shown()};".splitlines()]
         lines += [Line(f"note: {note}", Tone.FAINT, indent=7) for note in step.notes]
     return (*lines, Line(f"plan {plan.sha}", Tone.FAINT))
 

@@ -79,6 +79,9 @@ class Platform(Model):
     environment: Literal["development", "test", "staging", "production"] = "development"
     state_dir: Path | None = Field(default=None, description="journals and locks; default $XDG_STATE_HOME/dbops/<name>")
     ledger: str | None = Field(default=None, description="the postgres target that keeps the ledger of other stores")
+    migrations: Path | None = Field(
+        default=None, description="the folder of alembic.ini; default: migrations beside this file, or those of dbops"
+    )
     zone: str = Field(default="UTC", description="the time zone in which people are shown instants")
 
 

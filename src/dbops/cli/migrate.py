@@ -1,0 +1,191 @@
+"""`dbops migrate`: the schemas of the platform's databases, revision by revision."""
+
+import os
+import shlex
+from dataclasses import dataclass, replace
+from datetime import datetime
+from functools import partial
+from typing import Annotated
+
+import typer
+
+from dbops import units
+from dbops.cli.door import Result, command, family
+from dbops.cli.flow import Target, change
+from dbops.cli.options import Asked, AskedChange
+from dbops.cli.screen import Cell, Column, Line, Table, Tone
+from dbops.engine import clock
+from dbops.engine.finding import Finding, Severity, failure
+from dbops.errors import DbopsError, ExitCode, Stopped, UsageError
+
+app = family("migrate")
+
+Targets = Annotated[
+    list[str] | None, typer.Option("--target", "-t", metavar="NAME", help="Only this database (repeatable).")
+]
+One = Annotated[str, typer.Option("--target", "-t", metavar="NAME", help="The database.")]
+Jobs = Annotated[int, typer.Option(min=1, max=64, help="How many databases at a time.")]
+KeepGoing = Annotated[bool, typer.Option("--keep-going", help="Go on with other databases after a failure.")]
+_JOBS = min(4, os.cpu_count() or 1)
+
+
+@command(app, "status", "dbops migrate status", "dbops migrate status --target agent_studio --output json")
+def status(asked: Asked, target: Targets = None) -> Result:
+    """Tell where each database is in its history, and what is left."""
+    from dbops.operations.migrate import ready
+    from dbops.operations.migrate.facts import State
+
+    loaded = asked.load()
+    run = asked.run(loaded.state_dir)
+    found: list[State] = []
+    findings: list[Finding] = []
+    for name in ready.targets(loaded.config, tuple(target or ())):
+        try:
+            found.append(ready.state(loaded.config, loaded.path, name, run))
+        except Stopped:
+            raise
+        except DbopsError as error:
+            findings.append(failure(error, name))
+    for one in found:
+        findings += [Finding(Severity.WARNING, "schema-differs", one.target, problem) for problem in one.problems]
+    rows = tuple(
+        (
+            Cell(one.target),
+            Cell(one.stamp or "base"),
+            Cell(one.head or "-"),
+            Cell(f"{len(one.pending)} to run", Tone.WARN) if one.pending else Cell("at head", Tone.GOOD),
+        )
+        for one in found
+    )
+    table = Table((Column("database"), Column("stamped"), Column("head"), Column("state")), rows)
+    behind = any(one.pending for one in found)
+    again = (f"dbops migrate up{_where(asked)}",) if behind and not findings else ()
+    return Result({"databases": found}, (table,), tuple(findings), again)
+
+
+@command(app, "up", "dbops migrate up", "dbops migrate up --target audit --plan", "dbops migrate up -t audit --to REV")
+def up(
+    asked: AskedChange,
+    target: Targets = None,
+    to: Annotated[str | None, typer.Option("--to", metavar="REVISION", help="Stop there; for one database.")] = None,
+    jobs: Jobs = _JOBS,
+    keep_going: KeepGoing = False,
+) -> Result:
+    """Run the revisions that are left, one process for each database. Lock subject: schema."""
+    return _up(asked, target, to, jobs=jobs, keep_going=keep_going)
+
+
+@command(app, "plan", "dbops migrate plan", "dbops migrate plan --target audit --output json")
+def plan(asked: AskedChange, target: Targets = None) -> Result:
+    """Show what `up` would run, SQL included."""
+    return _up(replace(asked, plan=True), target, None, jobs=1, keep_going=False)
+
+
+def _up(asked: AskedChange, target: list[str] | None, to: str | None, *, jobs: int, keep_going: bool) -> Result:
+    from dbops.operations.migrate import ready
+
+    loaded = asked.load()
+    names = ready.targets(loaded.config, tuple(target or ()))
+    if to is not None and len(names) != 1:
+        raise UsageError("--to is for one database", hint="name it: --target NAME")
+    now = clock.now()
+    result = change(
+        asked,
+        asked.run(loaded.state_dir),
+        [Target(name, partial(ready.up, loaded.config, loaded.path, name, now=now, to=to)) for name in names],
+        environment=loaded.config.platform.environment,
+        jobs=jobs,
+        keep_going=keep_going,
+        may_lose_data=False,
+    )
+    done = result.exit_code == ExitCode.OK and result.data.steps
+    after = f"dbops migrate up{_where(asked)}" if asked.plan else f"dbops roles apply{_where(asked)}"
+    return replace(result, next_actions=(after,) if done else ())
+
+
+@command(app, "down", "dbops migrate down --target audit --to 2026_11_20_0200 --plan")
+def down(
+    asked: AskedChange,
+    target: One,
+    to: Annotated[str, typer.Option("--to", metavar="REVISION", help="What is stamped afterwards; or `base`.")],
+) -> Result:
+    """Take revisions back; tables go to schema dbops_attic with all rows, `up` brings them back. Lock: schema."""
+    from dbops.operations.migrate import ready
+
+    loaded = asked.load()
+    ready.targets(loaded.config, (target,))
+    opening = partial(ready.down, loaded.config, loaded.path, target, now=clock.now(), to=to)
+    return change(
+        asked,
+        asked.run(loaded.state_dir),
+        [Target(target, opening)],
+        environment=loaded.config.platform.environment,
+        may_lose_data=False,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Past:
+    """A revision, and when it was done last, as the ledger tells it."""
+
+    target: str
+    revision: str
+    summary: str
+    done: bool
+    at: datetime | None = None
+    run: str | None = None
+    actor: str | None = None
+
+
+@command(app, "history", "dbops migrate history --target audit", "dbops migrate history -t audit --output json")
+def history(asked: Asked, target: Targets = None) -> Result:
+    """List the revisions of a database: what they are, and who ran them when."""
+    from dbops.operations.migrate import ready
+
+    loaded = asked.load()
+    run = asked.run(loaded.state_dir)
+    found: list[Past] = []
+    for name in ready.targets(loaded.config, tuple(target or ())):
+        known, stamp, entries = ready.past(loaded.config, loaded.path, name, run)
+        last = {entry.revision: entry for entry in entries if entry.what == "migrated"}
+        done = {revision.id for revision in known.until(stamp)}
+        for revision in known.revisions:
+            entry = last.get(revision.id) if revision.id in done else None
+            told = (entry.at, entry.run, entry.actor) if entry else (None, None, None)
+            found.append(Past(name, revision.id, revision.summary, revision.id in done, *told))
+    rows = tuple(
+        (
+            Cell(one.target),
+            Cell(one.revision, Tone.PLAIN if one.done else Tone.WARN),
+            Cell(one.summary),
+            Cell(units.instant(one.at) if one.at else "by other means" if one.done else "to run"),
+            Cell(one.actor or ""),
+        )
+        for one in found
+    )
+    columns = (Column("database"), Column("revision"), Column("what it does"), Column("done"), Column("by"))
+    return Result({"revisions": found}, (Table(columns, rows),))
+
+
+@command(
+    app, "sql", "dbops migrate sql --target audit > audit.sql", "dbops migrate sql -t audit --from 2026_11_20_0200"
+)
+def sql(
+    asked: Asked,
+    target: One,
+    first: Annotated[str | None, typer.Option("--from", metavar="REVISION", help="What is there already.")] = None,
+    to: Annotated[str, typer.Option("--to", metavar="REVISION", help="Where to stop.")] = "head",
+) -> Result:
+    """Print the revisions as one script for psql. Touches no database."""
+    from dbops.operations.migrate import history as histories
+    from dbops.operations.migrate import ready
+
+    loaded = asked.load()
+    ready.targets(loaded.config, (target,))
+    folder = histories.folder(loaded.config, loaded.path)
+    script = histories.script(folder, histories.section(loaded.config, target), first=first, last=to, target=target)
+    return Result({"target": target, "script": script}, tuple(Line(line) for line in script.splitlines()))
+
+
+def _where(asked: Asked) -> str:
+    return f" --config {shlex.quote(str(asked.config))}" if asked.config else ""

@@ -1,0 +1,1 @@
+"""Schemas as Alembic revisions: one linear history for each database."""

@@ -1,0 +1,113 @@
+"""Do one step: revisions through the worker, what its owner may not do as the cluster's administrator."""
+
+import json
+from collections.abc import Callable
+from contextlib import AbstractContextManager, suppress
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any, assert_never
+
+from psycopg import errors
+
+from dbops import units
+from dbops.engine.patience import patiently
+from dbops.engine.plan import Statement, Step
+from dbops.errors import (
+    AuthenticationFailed,
+    CouldNotVerify,
+    DbopsError,
+    DependencyMissing,
+    ExitCode,
+    LockBusy,
+    Refused,
+    Unreachable,
+)
+from dbops.operations.migrate import plan
+from dbops.redact import redact
+from dbops.stores import ledger, postgres
+from dbops.stores.postgres import Connection
+
+SUBJECT = "schema"
+
+_KINDS = {
+    kind.code: kind
+    for kind in (AuthenticationFailed, CouldNotVerify, DependencyMissing, LockBusy, Refused, Unreachable)
+}
+_BLOCKERS = """
+    SELECT a.pid, a.usename, a.application_name, a.state, clock_timestamp() - a.xact_start, left(a.query, 200)
+      FROM unnest(pg_blocking_pids(%s)) b (pid) JOIN pg_stat_activity a ON a.pid = b.pid
+     ORDER BY a.xact_start LIMIT 3"""
+
+
+@dataclass(slots=True)
+class Doing:
+    """What the steps of one target share while they are done."""
+
+    target: str
+    connection: Connection  # the owner's, to look who blocks
+    administrator: Callable[[], AbstractContextManager[Connection]]
+    ask: Callable[..., bytes]  # the worker
+    backend: int
+    blockers: str = field(default="")
+
+
+def apply(doing: Doing, step: Step[plan.Action]) -> None:
+    match step.action:
+        case plan.CreateExtension() | plan.CreateRole():
+            with doing.administrator() as connection:
+                for statement in step.statements:
+                    _create(connection, statement)
+        case plan.InstallLedger(statements):
+            with doing.administrator() as connection:
+                ledger.apply(connection, statements, target=doing.target)
+        case plan.Upgrade(revision):
+            _revise(doing, step, {"way": "up", "revision": revision, "to": revision})
+        case plan.Downgrade(revision, to):
+            _revise(doing, step, {"way": "down", "revision": revision, "to": to})
+        case _:
+            assert_never(step.action)
+
+
+def _create(connection: Connection, statement: Statement) -> None:
+    # The migration of another database of this cluster may have made the role just now.
+    with suppress(errors.DuplicateObject, errors.UniqueViolation):
+        postgres.execute(connection, statement)
+
+
+def _revise(doing: Doing, step: Step[plan.Action], asked: dict[str, Any]) -> None:
+    """Run one revision; while it waits for a lock, note who holds it, and try again with growing patience."""
+
+    def attempt(lock_timeout: timedelta) -> None:
+        wait = round(lock_timeout.total_seconds() * 1000)
+        answer = doing.ask(json.dumps({**asked, "lock_timeout_ms": wait}).encode(), lambda: _watch(doing))
+        raise_told(json.loads(answer), doing.target)
+
+    patiently(
+        attempt,
+        timed_out=(LockBusy,),
+        what=f"revision {step.id}",
+        target=doing.target,
+        blockers=lambda: doing.blockers,
+    )
+
+
+def _watch(doing: Doing) -> None:
+    with postgres.translated(doing.target):
+        rows = doing.connection.execute(_BLOCKERS, (doing.backend,)).fetchall()
+    if rows:
+        doing.blockers = "blocked by " + "; ".join(map(_blocker, rows))
+
+
+def _blocker(row: tuple[int, str, str, str, timedelta | None, str]) -> str:
+    pid, user, application, state, age, query = row
+    since = f", its transaction is {units.duration(age)} old" if age is not None else ""
+    told = " ".join(redact(query).split())
+    return f"backend {pid} of {user} ({application or 'no application name'}, {state}{since}: {told[:80]})"
+
+
+def raise_told(answer: dict[str, Any], target: str) -> None:
+    """Raise what the worker could not do, as the error that it was."""
+    if "code" not in answer:
+        return
+    kind = _KINDS.get(ExitCode(answer["code"]), DbopsError)
+    raise kind(answer["message"], hint=answer["hint"], target=target)

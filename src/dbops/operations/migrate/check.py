@@ -1,0 +1,50 @@
+"""Whether a database is where its stamp says. What differs is told, and nothing is changed."""
+
+from collections.abc import Iterator
+
+from dbops.operations.migrate.facts import Database, History
+
+_NAMED = 6
+
+
+def refusals(history: History, database: Database, *, going_up: bool) -> Iterator[tuple[str, str]]:
+    """Tell why nothing may be done, with what to do about it."""
+    if len(database.stamps) > 1:
+        yield (
+            f"alembic_version holds {len(database.stamps)} stamps: {', '.join(sorted(database.stamps))}",
+            "a history is linear: leave the newest one that is true",
+        )
+        return
+    if database.stamp is not None and database.stamp not in history.ids:
+        yield (
+            f"the database is stamped {database.stamp}, which {history.folder} does not have",
+            "use the migrations that brought it there",
+        )
+        return
+    expected = _expected(history, database.stamp)
+    if missing := sorted(expected - database.objects):
+        yield (
+            f"the database is stamped {database.stamp}, but lacks {_some(missing)}",
+            "was it stamped by hand? correct alembic_version, or restore what is missing",
+        )
+    if going_up:
+        new = {name for revision in history.after(database.stamp) for name in revision.makes}
+        if there := sorted(new & database.objects - expected):
+            verb, them = ("exists", "it") if len(there) == 1 else ("exist", "them")
+            stamped = f"stamped {database.stamp}" if database.stamp else "not stamped"
+            yield (
+                f"{_some(there)} {verb} already, and the database is {stamped}: a revision to come makes {them}",
+                "if that revision was done by other means, stamp it (alembic -n ... stamp REVISION); else move it away",
+            )
+
+
+def _expected(history: History, stamp: str | None) -> frozenset[str]:
+    found: set[str] = set()
+    for revision in history.until(stamp):
+        found = (found - revision.takes) | revision.makes
+    return frozenset(found)
+
+
+def _some(names: list[str]) -> str:
+    more = len(names) - _NAMED
+    return ", ".join(names[:_NAMED]) + (f" and {more} more" if more > 0 else "")

@@ -1,0 +1,82 @@
+"""What a revision makes and takes, read from the SQL that it emits.
+
+Only the first words of each statement are read: enough to know which objects must be there once it is stamped, and
+must not be there before.
+"""
+
+import re
+from collections.abc import Iterator, Sequence
+
+_NAME = r'(?:"?public"?\.)?("[^"]+"|[A-Za-z_][\w$]*)'
+_PATTERNS = tuple(
+    (verb, kind, re.compile(rf"{verb}\s+{words}\s+(?:IF (?:NOT )?EXISTS\s+)?{rest}", re.IGNORECASE))
+    for verb in ("CREATE", "DROP")
+    for kind, words, rest in (
+        ("table", "TABLE", _NAME),
+        ("index", r"(?:UNIQUE\s+)?INDEX(?:\s+CONCURRENTLY)?", _NAME),
+        ("view", r"(?:OR REPLACE\s+)?VIEW", _NAME),
+        ("materialized view", r"MATERIALIZED\s+VIEW", _NAME),
+        ("enum", "TYPE", _NAME),
+        ("function", r"(?:OR REPLACE\s+)?FUNCTION", _NAME),
+        ("trigger", "TRIGGER", rf"{_NAME}[\s\S]*?\bON\s+{_NAME}"),
+        ("policy", "POLICY", rf"{_NAME}\s+ON\s+{_NAME}"),
+    )
+)
+_ROLE = re.compile(r"CREATE ROLE (\w+)", re.IGNORECASE)
+_EXTENSION = re.compile(r'CREATE EXTENSION\s+(?:IF NOT EXISTS\s+)?"?([\w-]+)"?', re.IGNORECASE)
+_BOOKKEEPING = re.compile(
+    r"\s*(BEGIN|COMMIT|(INSERT INTO|UPDATE|DELETE FROM|CREATE TABLE|DROP TABLE) alembic_version)\b"
+)
+
+
+def made(statements: Sequence[str]) -> frozenset[str]:
+    return frozenset(_named("CREATE", statements))
+
+
+def taken(statements: Sequence[str]) -> frozenset[str]:
+    return frozenset(_named("DROP", statements))
+
+
+def _named(wanted: str, statements: Sequence[str]) -> Iterator[str]:
+    for statement in statements:
+        for verb, kind, pattern in _PATTERNS:
+            if verb == wanted and (match := pattern.match(statement.lstrip())):
+                names = [name.strip('"') for name in match.groups()]
+                yield f"{kind} {'.'.join(reversed(names))}"
+
+
+def roles(statements: Sequence[str]) -> frozenset[str]:
+    return frozenset(name for text in statements for name in _ROLE.findall(text))
+
+
+def extensions(statements: Sequence[str]) -> frozenset[str]:
+    return frozenset(name for text in statements for name in _EXTENSION.findall(text))
+
+
+def is_bookkeeping(statement: str) -> bool:
+    """Tell Alembic's own statements from those of a revision."""
+    return _BOOKKEEPING.match(statement) is not None
+
+
+def split(script: str) -> list[str]:
+    """Cut a script at its semicolons, but not inside of quotes, dollar quotes and comments."""
+    found: list[str] = []
+    start = position = 0
+    for token in _TOKEN.finditer(script):
+        if token.start() < position:
+            continue
+        position = token.end()
+        match token[0]:
+            case ";":
+                found.append(script[start : token.start()].strip())
+                start = token.end()
+            case opening if opening.startswith("$"):
+                end = script.find(opening, token.end())
+                position = len(script) if end < 0 else end + len(opening)
+            case _:
+                pass
+    found.append(script[start:].strip())
+    return [statement for statement in found if statement]
+
+
+_TOKEN = re.compile(r"""'(?:[^']|'')*'|"(?:[^"]|"")*"|--[^\n]*|/\*[\s\S]*?\*/|\$\w*\$|;""")

@@ -1,0 +1,107 @@
+"""Read the histories: folders of Alembic revisions, and the SQL that each revision emits. Touches no database."""
+
+import io
+import logging
+import re
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+
+from alembic import command
+from alembic.config import Config as AlembicConfig
+from alembic.script import ScriptDirectory
+from alembic.util import CommandError
+
+import dbops
+from dbops.config.model import Config
+from dbops.errors import Refused
+from dbops.operations.migrate import effects
+from dbops.operations.migrate.facts import BASE, History, Revision
+
+_RUNNING = re.compile(r"^-- Running (?:upgrade|downgrade) (.*)$", re.MULTILINE)
+_one_at_a_time = threading.Lock()  # Alembic keeps the revision that it runs in module globals
+
+
+def folder(config: Config, path: Path) -> Path:
+    """Find the folder `migrations`: as configured, beside dbops.toml, or the one that dbops brings along."""
+    if config.platform.migrations is not None:
+        return (path.parent / config.platform.migrations).absolute()
+    package = Path(dbops.__file__).parent
+    for found in (path.parent / "migrations", package / "migrations", package.parents[1] / "migrations"):
+        if (found / "alembic.ini").is_file():
+            return found
+    raise Refused("there is no folder of migrations", hint="set [platform] migrations, or make 'migrations' beside it")
+
+
+def section(config: Config, target: str) -> str:
+    return config.postgres[target].migrations or target
+
+
+def alembic(place: Path, name: str) -> AlembicConfig:
+    """Open one section of alembic.ini, its output kept from the terminal."""
+    if not (place / "alembic.ini").is_file():
+        raise Refused(f"there is no {place / 'alembic.ini'}", hint="[platform] migrations names the folder of it")
+    found = AlembicConfig(
+        str(place / "alembic.ini"), ini_section=name, stdout=io.StringIO(), output_buffer=io.StringIO()
+    )
+    if found.get_main_option("script_location") is None:
+        raise Refused(f"{place / 'alembic.ini'} has no section [{name}]", hint="copy that of another database")
+    logging.getLogger("alembic").setLevel(logging.WARNING)
+    return found
+
+
+def read(place: Path, name: str, target: str) -> History:
+    """Read the whole history of a target; it has to be linear."""
+    with _one_at_a_time:
+        try:
+            scripts = ScriptDirectory.from_config(alembic(place, name))
+            known = list(scripts.walk_revisions())[::-1]
+            heads = scripts.get_heads()
+            if len(heads) > 1:
+                raise Refused(
+                    f"the history has {len(heads)} heads: {', '.join(sorted(heads))}",
+                    hint="a history is linear: set down_revision of the newer one to the other",
+                    target=target,
+                )
+            texts = _texts(place, name, "upgrade", f"{BASE}:head") if known else []
+        except CommandError as error:
+            raise Refused(f"the revisions in {place} cannot be read: {error}", target=target) from error
+    revisions = tuple(
+        Revision(each.revision, each.doc, tuple(text), effects.made(text), effects.taken(text))
+        for each, text in zip(known, texts, strict=True)
+    )
+    every = [statement for text in texts for statement in text]
+    where = str(place / "postgres" / name)
+    return History(target, where, revisions, effects.roles(every), effects.extensions(every))
+
+
+def downgrades(place: Path, name: str, known: History) -> dict[str, Sequence[str]]:
+    """Return the SQL that takes each revision back."""
+    if not known.revisions:
+        return {}
+    with _one_at_a_time:
+        texts = _texts(place, name, "downgrade", f"{known.head}:{BASE}")
+    return dict(zip(reversed(known.ids), texts, strict=True))
+
+
+def script(place: Path, name: str, *, first: str | None, last: str, target: str) -> str:
+    """Write what would be run, from one revision (or nothing) to another, as one script for psql."""
+    with _one_at_a_time:
+        try:
+            return _emit(place, name, "upgrade", f"{first or BASE}:{last}")
+        except CommandError as error:
+            raise Refused(str(error), target=target) from error
+
+
+def _texts(place: Path, name: str, way: str, span: str) -> list[Sequence[str]]:
+    """Cut the script at the lines in which Alembic announces a revision."""
+    parts = _RUNNING.split(_emit(place, name, way, span))[2::2]
+    return [[one for one in effects.split(part) if not effects.is_bookkeeping(one)] for part in parts]
+
+
+def _emit(place: Path, name: str, way: str, span: str) -> str:
+    config = alembic(place, name)
+    written = io.StringIO()
+    config.output_buffer = written
+    getattr(command, way)(config, span, sql=True)
+    return written.getvalue()

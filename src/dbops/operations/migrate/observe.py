@@ -1,0 +1,48 @@
+"""Look at a database: what is stamped, what is there, and what its owner may do."""
+
+from dbops.operations.migrate import catalog
+from dbops.operations.migrate.facts import Database, Entry, History
+from dbops.stores import ledger
+from dbops.stores.postgres import Connection
+
+_ABOUT = """
+    SELECT r.rolsuper, r.rolsuper OR r.rolcreaterole, to_regclass('public.alembic_version') IS NOT NULL
+      FROM pg_roles r WHERE r.rolname = current_user"""
+_UNTRUSTED = """
+    SELECT DISTINCT e.name FROM pg_available_extension_versions e
+     WHERE e.superuser AND NOT e.trusted AND e.name = ANY(%s)"""
+_FILLED = """
+    SELECT DISTINCT coalesce(pg_partition_root(c.oid), c.oid)::regclass::text
+      FROM pg_class c WHERE c.relkind = 'r' AND c.relnamespace = to_regnamespace('public')
+       AND pg_relation_size(c.oid) > 0"""
+_ENTRIES = """
+    SELECT at, run, actor, kind, detail ->> 'revision' FROM dbops.entries
+     WHERE target = %s AND subject = 'schema' ORDER BY id"""
+
+
+def observe(connection: Connection, history: History, *, target: str) -> Database:
+    row = connection.execute(_ABOUT).fetchone()
+    superuser, creates_roles, stamped = row or (False, False, False)
+    stamps = connection.execute("SELECT version_num FROM public.alembic_version").fetchall() if stamped else []
+    roles = connection.execute("SELECT rolname FROM pg_roles WHERE rolname = ANY(%s)", (sorted(history.roles),))
+    named = [sorted(history.extensions)]
+    objects = [name.partition("(")[0] for name in catalog.observe(connection)]
+    return Database(
+        stamps=tuple(sorted(stamp for (stamp,) in stamps)),
+        objects=frozenset(objects),
+        filled=frozenset(name.removeprefix("public.") for (name,) in connection.execute(_FILLED).fetchall()),
+        extensions=frozenset(name for (name,) in connection.execute("SELECT extname FROM pg_extension").fetchall()),
+        untrusted=frozenset(name for (name,) in connection.execute(_UNTRUSTED, named).fetchall()),
+        roles=frozenset(name for (name,) in roles.fetchall()),
+        may_create_roles=creates_roles,
+        superuser=superuser,
+        ledger=ledger.observe(connection, target=target),
+    )
+
+
+def entries(connection: Connection, *, target: str) -> list[Entry]:
+    """Read what was done to the schema; none where there is no ledger."""
+    if ledger.observe(connection, target=target) is None:
+        return []
+    found = connection.execute(_ENTRIES, (target,)).fetchall()
+    return [Entry(at, run, actor, what, revision) for at, run, actor, what, revision in found]

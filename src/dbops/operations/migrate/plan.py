@@ -1,0 +1,113 @@
+"""From a history and a database to the revisions that are left, one step each."""
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from dbops.engine.plan import Plan, Risk, Statement, Step, Verbatim
+from dbops.operations.migrate.facts import BASE, Database, History, Revision
+
+
+@dataclass(frozen=True, slots=True)
+class CreateExtension:
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class CreateRole:
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class InstallLedger:
+    statements: tuple[Statement, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Upgrade:
+    revision: str
+
+
+@dataclass(frozen=True, slots=True)
+class Downgrade:
+    revision: str
+    to: str  # what is stamped afterwards
+
+
+Action = CreateExtension | CreateRole | InstallLedger | Upgrade | Downgrade
+
+_TOUCHES = re.compile(
+    r"\b(?:ALTER TABLE|REFERENCES|(?:INDEX|TRIGGER|POLICY)\b[^;]*?\bON|DROP TABLE)\s+"
+    r'(?:ONLY\s+)?(?:public\.)?"?(\w+)"?',
+    re.IGNORECASE,
+)
+
+
+def up(history: History, database: Database, ledger: tuple[Statement, ...], to: str | None = None) -> Plan[Action]:
+    """Plan the revisions after the stamp, up to `to`; before them what only an administrator may create."""
+    wanted = to or history.head
+    keep = {revision.id for revision in history.until(wanted)}
+    left = [revision for revision in history.after(database.stamp) if revision.id in keep]
+    steps: list[Step[Action]] = []
+    if left:
+        steps += _by_the_administrator(history, database)
+        if ledger:
+            steps.append(
+                Step("ledger", "install the ledger of dbops, schema dbops", InstallLedger(ledger), statements=ledger)
+            )
+    steps += [_upgrade(revision, database.filled) for revision in left]
+    return Plan(
+        history.target, f"bring {history.target} from {database.stamp or BASE} to {wanted or BASE}", tuple(steps)
+    )
+
+
+def _by_the_administrator(history: History, database: Database) -> Iterable[Step[Action]]:
+    for name in sorted(history.extensions & database.untrusted - database.extensions):
+        if not database.superuser:
+            text = (Statement("CREATE EXTENSION IF NOT EXISTS {} SCHEMA public", ((name,),)),)
+            summary = f"create extension {name}, as the cluster's administrator"
+            yield Step(f"extension {name}", summary, CreateExtension(name), statements=text)
+    for name in sorted(history.roles - database.roles):
+        if not database.may_create_roles:
+            text = (Statement("CREATE ROLE {} NOLOGIN", ((name,),)),)
+            summary = f"create role {name}, which policies name, as the cluster's administrator"
+            yield Step(f"role {name}", summary, CreateRole(name), statements=text)
+
+
+def _upgrade(revision: Revision, filled: frozenset[str]) -> Step[Action]:
+    touched = sorted({name for text in revision.up for name in _TOUCHES.findall(text)} & filled)
+    return Step(
+        revision.id,
+        revision.summary,
+        Upgrade(revision.id),
+        risk=Risk.BLOCKS if touched else Risk.SAFE,
+        statements=_shown(revision.up),
+        notes=(f"takes locks on tables that hold rows: {', '.join(touched)}",) if touched else (),
+    )
+
+
+def down(history: History, database: Database, to: str, texts: Mapping[str, Sequence[str]]) -> Plan[Action]:
+    """Plan to take revisions back until `to` is stamped. Their tables go to the attic with all rows."""
+    done = history.until(database.stamp)
+    keep = len(history.until(None if to == BASE else to))
+    steps: list[Step[Action]] = []
+    for number in range(len(done) - 1, keep - 1, -1):
+        revision = done[number]
+        after = done[number - 1].id if number else BASE
+        tables = sorted(name.removeprefix("table ") for name in revision.makes if name.startswith("table "))
+        notes = (f"moves to schema dbops_attic with all rows: {', '.join(tables)}",) if tables else ()
+        steps.append(
+            Step(
+                revision.id,
+                f"take back: {revision.summary}",
+                Downgrade(revision.id, after),
+                risk=Risk.BLOCKS,
+                statements=_shown(texts.get(revision.id, ())),
+                notes=notes,
+            )
+        )
+    return Plan(history.target, f"take {history.target} from {database.stamp or BASE} back to {to}", tuple(steps))
+
+
+def _shown(texts: Sequence[str]) -> tuple[Statement, ...]:
+    return tuple(Statement("{}", (Verbatim(text),)) for text in texts)

@@ -1,0 +1,144 @@
+"""Migrations, ready to be planned and run: one database at a time, under the lock of its schema."""
+
+import json
+import sys
+from collections.abc import Callable, Generator, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from datetime import datetime
+from functools import partial
+from pathlib import Path
+
+from dbops import process, units
+from dbops.config.model import Config
+from dbops.engine.plan import Plan, Ready
+from dbops.engine.run import Run
+from dbops.errors import Refused, UsageError
+from dbops.operations.migrate import check, history, plan
+from dbops.operations.migrate.apply import SUBJECT, Doing, apply, raise_told
+from dbops.operations.migrate.facts import BASE, Database, Entry, History, State
+from dbops.operations.migrate.observe import entries, observe
+from dbops.stores import ledger, postgres
+from dbops.stores.postgres import Connection
+
+Planner = Callable[[History, Database, Connection], Plan[plan.Action]]
+
+
+def targets(config: Config, names: Sequence[str]) -> list[str]:
+    for name in names:
+        if name not in config.postgres:
+            raise UsageError(f"{name!r} is no postgres target", hint=f"one of: {', '.join(config.postgres)}")
+    return [name for name in config.postgres if not names or name in names]
+
+
+@contextmanager
+def up(
+    config: Config, path: Path, target: str, run: Run, now: datetime, *, to: str | None = None
+) -> Generator[Ready[plan.Action]]:
+    """Plan what is left of the history. Lock subject: schema."""
+    del now
+
+    def planner(known: History, database: Database, connection: Connection) -> Plan[plan.Action]:
+        _known_revision(known, to)
+        _refuse(known, database, going_up=True)
+        return plan.up(known, database, ledger.install(database.ledger, owner=connection.info.user), to)
+
+    with _ready(config, path, target, run, planner) as ready:
+        yield ready
+
+
+@contextmanager
+def down(config: Config, path: Path, target: str, run: Run, now: datetime, *, to: str) -> Generator[Ready[plan.Action]]:
+    """Plan to take revisions back; what they made goes to the attic with its rows. Lock subject: schema."""
+    del now
+    place, name = history.folder(config, path), history.section(config, target)
+
+    def planner(known: History, database: Database, connection: Connection) -> Plan[plan.Action]:
+        del connection
+        _known_revision(known, None if to == BASE else to)
+        _refuse(known, database, going_up=False)
+        return plan.down(known, database, to, history.downgrades(place, name, known))
+
+    with _ready(config, path, target, run, planner) as ready:
+        yield ready
+
+
+def _known_revision(known: History, to: str | None) -> None:
+    if to is not None and to not in known.ids:
+        raise UsageError(
+            f"{to!r} is no revision of {known.target}", hint=f"dbops migrate history --target {known.target}"
+        )
+
+
+def _refuse(known: History, database: Database, *, going_up: bool) -> None:
+    for message, hint in check.refusals(known, database, going_up=going_up):
+        raise Refused(message, hint=hint, target=known.target)
+
+
+@contextmanager
+def _ready(config: Config, path: Path, target: str, run: Run, planner: Planner) -> Generator[Ready[plan.Action]]:
+    folder, name = history.folder(config, path), history.section(config, target)
+    known = history.read(folder, name, target)
+    place = config.postgres[target]
+    with postgres.connect(place, run, target=target) as connection, ExitStack() as stack:
+        guard: Callable[[], None] = lambda: None  # noqa: E731
+        if not run.plan_only:
+            postgres.reap_dead_runs(connection, target)
+            guard = stack.enter_context(postgres.only_run(place, run, target=target, subject=SUBJECT))
+        planned = planner(known, observe(connection, known, target=target), connection)
+        doing: list[Doing] = []
+
+        def do(step: plan.Step[plan.Action]) -> None:
+            if not doing:  # the worker is only started when there is something to do
+                ask, backend = stack.enter_context(_worker(_about(path, folder, name, target, run), target))
+                administrator = partial(_administrator, config, target, run)
+                doing.append(Doing(target, connection, administrator, ask, backend))
+            apply(doing[0], step)
+
+        yield Ready(planned, do, guard)
+
+
+def _administrator(config: Config, target: str, run: Run) -> AbstractContextManager[Connection]:
+    place = config.postgres[target]
+    dbname = postgres.database_name(place, target=target)
+    return postgres.connect(config.cluster[place.cluster], run, target=target, dbname=dbname)
+
+
+def _about(path: Path, folder: Path, name: str, target: str, run: Run) -> dict[str, str]:
+    return {
+        "target": target,
+        "config": str(path.absolute()),
+        "folder": str(folder),
+        "section": name,
+        "run": run.id,
+        "command": run.command,
+        "started": units.instant(run.started),
+        "state_dir": str(run.state_dir),
+        "actor": run.actor,
+    }
+
+
+@contextmanager
+def _worker(about: dict[str, str], target: str) -> Generator[tuple[Callable[..., bytes], int]]:
+    """Start the process that runs the revisions, and learn which backend serves it."""
+    with process.conversation([sys.executable, "-P", "-m", "dbops.operations.migrate.worker"]) as ask:
+        answer = json.loads(ask(json.dumps(about).encode()))
+        raise_told(answer, target)
+        yield ask, int(answer["backend"])
+
+
+def state(config: Config, path: Path, target: str, run: Run) -> State:
+    """Tell where a database is in its history."""
+    known = history.read(history.folder(config, path), history.section(config, target), target)
+    with postgres.connect(config.postgres[target], run, target=target) as connection:
+        found = observe(connection, known, target=target)
+    told = tuple(message for message, _ in check.refusals(known, found, going_up=True))
+    pending = tuple(revision.id for revision in known.after(found.stamp))
+    return State(target, found.stamp, known.head, pending, told)
+
+
+def past(config: Config, path: Path, target: str, run: Run) -> tuple[History, str | None, list[Entry]]:
+    """Tell the history of a database, and what of it was done when."""
+    known = history.read(history.folder(config, path), history.section(config, target), target)
+    with postgres.connect(config.postgres[target], run, target=target) as connection:
+        stamp = observe(connection, known, target=target).stamp
+        return known, stamp, entries(connection, target=target)

@@ -1,0 +1,110 @@
+"""The process that runs the revisions of one database, asked line by line: Alembic's commands know one at a time.
+
+It holds one connection as the owner. When dbops dies it is told so by the kernel and dies too; the revision that it
+was in is one transaction, and is undone.
+"""
+
+import json
+import sys
+import traceback
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import sqlalchemy as sa
+from alembic import command
+from alembic.util import CommandError
+from sqlalchemy.exc import DBAPIError
+
+from dbops.config.load import load
+from dbops.engine.run import Run
+from dbops.errors import DbopsError, ExitCode, Refused
+from dbops.operations.migrate import environment, history
+from dbops.redact import redact
+from dbops.stores import postgres
+from dbops.units import parse_instant
+
+_LEDGER = sa.text("SELECT to_regclass('dbops.entries') IS NOT NULL")
+_WAIT = sa.text("SELECT set_config('lock_timeout', :wait, false), set_config('statement_timeout', '0', false)")
+
+
+def main() -> None:
+    about: dict[str, Any] = json.loads(sys.stdin.readline())
+    target: str = about["target"]
+    loaded = load(Path(about["config"]))
+    started = parse_instant(about["started"])
+    run = Run(about["run"], about["command"], started, Path(about["state_dir"]), actor=about["actor"])
+    dsn = postgres.dsn(loaded.config.postgres[target], target=target)
+    with environment.open_connection(dsn, run) as connection:
+        _answer({"backend": environment.raw(connection).info.backend_pid})
+        for line in sys.stdin:
+            _answer(_tried(connection, run, target, about, json.loads(line)))
+
+
+def _answer(told: dict[str, Any]) -> None:
+    sys.stdout.write(json.dumps(told) + "\n")
+    sys.stdout.flush()
+
+
+def _tried(
+    connection: sa.Connection, run: Run, target: str, about: dict[str, Any], asked: dict[str, Any]
+) -> dict[str, Any]:
+    try:
+        _run(connection, run, target, about, asked)
+    except DbopsError as error:
+        return _failed(error)
+    except CommandError as error:
+        return _failed(Refused(redact(str(error))))
+    except Exception as error:  # noqa: BLE001  # a revision is somebody's code: its failure is told with its place
+        last = traceback.extract_tb(error.__traceback__)[-1]
+        message = (
+            f"revision {asked['revision']}: {type(error).__name__}: {error} ({Path(last.filename).name}:{last.lineno})"
+        )
+        return _failed(DbopsError(redact(message), hint="nothing of this revision was done; correct it"))
+    finally:
+        connection.rollback()
+    return {}
+
+
+def _failed(error: DbopsError) -> dict[str, Any]:
+    return {"code": int(error.exit_code), "message": error.message, "hint": error.hint}
+
+
+def _run(connection: sa.Connection, run: Run, target: str, about: dict[str, Any], asked: dict[str, Any]) -> None:
+    wait = timedelta(milliseconds=asked["lock_timeout_ms"])
+    connection.execute(_WAIT, {"wait": f"{round(wait.total_seconds() * 1000)}ms"})
+    connection.info["dbops_run"] = run if connection.execute(_LEDGER).scalar() else None
+    connection.info["dbops_target"] = target
+    connection.commit()
+    config = history.alembic(Path(about["folder"]), about["section"])
+    config.attributes[environment.HELD] = connection
+    way = command.upgrade if asked["way"] == "up" else command.downgrade
+    try:
+        with postgres.translated(target):
+            way(config, asked["to"])
+    except DBAPIError as error:
+        raise _told(error, target, asked["revision"]) from error
+
+
+def _told(error: DBAPIError, target: str, revision: str) -> Exception:
+    cause = error.orig
+    if not isinstance(cause, psycopg.Error):
+        return error
+    try:
+        with postgres.translated(target):
+            raise cause
+    except DbopsError as told:
+        duplicate = (cause.sqlstate is not None and cause.sqlstate.startswith("42P07")) or cause.sqlstate == "42710"
+        told.message = f"revision {revision}: {told.message}"
+        if duplicate:
+            return Refused(told.message, hint="it was not made by this history: move it away, or stamp the revision")
+        return told
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except DbopsError as failed:
+        _answer(_failed(failed))
+        sys.exit(int(ExitCode.FAILED))

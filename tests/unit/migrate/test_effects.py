@@ -1,0 +1,63 @@
+"""What a revision makes is read from its SQL: statements are cut right, and objects are named as the catalog does."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dbops.operations.migrate import effects
+
+
+@pytest.mark.parametrize(
+    ("statement", "made"),
+    [
+        ("CREATE TABLE workflows (\n id UUID)", {"table workflows"}),
+        ('CREATE TABLE IF NOT EXISTS public."Odd Name" (id int)', {"table Odd Name"}),
+        ("CREATE UNIQUE INDEX uq_a ON t (a)", {"index uq_a"}),
+        ("CREATE INDEX CONCURRENTLY IF NOT EXISTS ix ON t (a)", {"index ix"}),
+        ("CREATE VIEW v AS SELECT 1", {"view v"}),
+        ("CREATE OR REPLACE VIEW v AS SELECT 1", {"view v"}),
+        ("CREATE MATERIALIZED VIEW m AS SELECT 1", {"materialized view m"}),
+        ("CREATE TYPE public.kind AS ENUM ('a')", {"enum kind"}),
+        ("CREATE FUNCTION f(a int) RETURNS int", {"function f"}),
+        ("CREATE POLICY p ON t FOR ALL", {"policy t.p"}),
+        ("CREATE TRIGGER g BEFORE UPDATE ON t FOR EACH ROW", {"trigger t.g"}),
+        ("ALTER TABLE t ADD COLUMN a int", set[str]()),
+        ("COMMENT ON TABLE t IS 'CREATE TABLE x'", set[str]()),
+    ],
+)
+def test_what_a_statement_makes_is_named_as_the_catalog_names_it(statement: str, made: set[str]) -> None:
+    assert effects.made([statement]) == made
+    assert effects.taken([statement]) == frozenset()
+    assert effects.taken([statement.replace("CREATE ", "DROP ", 1)]) in (made, frozenset())
+
+
+PIECES = st.sampled_from(
+    [
+        "SELECT 1",
+        "SELECT ';'",
+        "INSERT INTO t VALUES ('it''s; fine')",
+        'SELECT ";" FROM "a;b"',
+        "DO $$ BEGIN PERFORM 1; END $$",
+        "CREATE FUNCTION f() RETURNS int LANGUAGE sql AS $body$ SELECT ';$$;' ; $body$",
+        "SELECT 1 -- not; here",
+        "SELECT /* nor; here */ 2",
+    ]
+)
+
+
+@given(st.lists(PIECES, max_size=8))
+def test_a_script_is_cut_where_its_statements_end(statements: list[str]) -> None:
+    script = ";\n".join(text + "\n" if "--" in text else text for text in statements)
+    assert effects.split(script) == statements
+
+
+def test_roles_and_extensions_are_found_inside_of_blocks() -> None:
+    texts = ["DO $$ BEGIN CREATE ROLE application_user NOLOGIN; END $$", 'CREATE EXTENSION IF NOT EXISTS "uuid-ossp"']
+    assert effects.roles(texts) == {"application_user"}
+    assert effects.extensions(texts) == {"uuid-ossp"}
+
+
+def test_the_books_of_alembic_are_no_part_of_a_revision() -> None:
+    assert effects.is_bookkeeping("UPDATE alembic_version SET version_num='b' WHERE alembic_version.version_num = 'a'")
+    assert effects.is_bookkeeping("BEGIN")
+    assert not effects.is_bookkeeping("CREATE TABLE alembic_versions (id int)")
