@@ -266,3 +266,11 @@ def test_what_is_not_implemented_is_told_as_501(account: Server, container: Any,
     answer = ask(account, "GET", f"/{container.container_link}/{kind}")
     assert answer.status == 501
     assert "does not implement" in answer.body["message"]
+
+
+def test_a_container_that_changed_meanwhile_is_neither_replaced_nor_deleted(account: Server, container: Any) -> None:
+    path, definition = f"/{container.container_link}", container.read()
+    stale = {"if-match": '"stale"'}
+    assert ask(account, "PUT", path, definition, stale).status == 412
+    assert ask(account, "DELETE", path, headers=stale).status == 412
+    assert ask(account, "PUT", path, definition, {"if-match": definition["_etag"]}).status == 200

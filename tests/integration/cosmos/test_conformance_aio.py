@@ -18,8 +18,7 @@ class _Transport(AsyncioRequestsTransport):
 
     async def send(self, request: Any, **options: Any) -> Any:
         options.pop("read_timeout", None)
-        usual: Any = super().send
-        return await usual(request, **options)
+        return await super().send(request, **options)  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
 
 
 def _run(account: Server, container: Any, work: Any) -> Any:

@@ -1,6 +1,7 @@
 """Where queries run and how their results come: one partition, one range, everywhere; pages and tokens."""
 
 import random
+from itertools import chain
 from typing import Any
 
 import pytest
@@ -277,3 +278,32 @@ def test_two_clients_see_the_same(account: Server, numbers: Any) -> None:
         there = other.get_database_client(numbers.container_link.split("/")[1]).get_container_client("docs")
         key = f"w{random.randrange(40)}"
         assert list(there.query_items(ALL, partition_key=key)) == list(numbers.query_items(ALL, partition_key=key))
+
+
+@pytest.mark.parametrize(("path", "served"), [("a.x", True), ("a.y", False), ("a", False), ("b", True), ("c", False)])
+def test_an_order_needs_an_index(client: Any, path: str, served: bool) -> None:
+    policy = {
+        "includedPaths": [{"path": "/*"}, {"path": "/a/x/?"}],
+        "excludedPaths": [{"path": "/a/*"}, {"path": "/c/?"}],
+    }
+    made = filled(fresh_container(client, indexing_policy=policy), 5)
+    text = f"SELECT VALUE c.n FROM c WHERE c.n >= 0 ORDER BY c.{path}"
+    if served:
+        list(made.query_items(text, partition_key="w1"))
+        return
+    with pytest.raises(CosmosHttpResponseError) as error:
+        list(made.query_items(text, partition_key="w1"))
+    assert error.value.status_code == 400
+    assert "excluded" in str(error.value)
+
+
+def test_ordered_results_that_are_large_come_in_small_pages(client: Any) -> None:
+    made = fresh_container(client)
+    for n in range(8):
+        made.create_item({"id": str(n), "ws": "a", "n": -n, "text": "x" * 1_000_000})
+    pages = [
+        [one["n"] for one in page]
+        for page in made.query_items("SELECT * FROM c ORDER BY c.n", partition_key="a", max_item_count=1000).by_page()
+    ]
+    assert list(chain.from_iterable(pages)) == list(range(-7, 1))
+    assert max(map(len, pages)) <= 5

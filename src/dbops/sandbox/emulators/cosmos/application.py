@@ -107,6 +107,7 @@ class Account:
             case "GET":
                 return told(200, self._catalogue.database(name))
             case "DELETE":
+                _must_be_unchanged(request, self._catalogue.database(name))
                 self._catalogue.drop_database(name)
                 return Reply(204)
             case _:
@@ -126,8 +127,10 @@ class Account:
                 usage = self._usage(container) if "x-ms-documentdb-populatequotainfo" in request.headers else ()
                 return _defined(200, container, *usage)
             case "PUT":
+                _must_be_unchanged(request, self._catalogue.named(database, name).definition)
                 return _defined(200, self._catalogue.replace_container(database, name, _object(request)))
             case "DELETE":
+                _must_be_unchanged(request, self._catalogue.named(database, name).definition)
                 self._catalogue.drop_container(database, name)
                 return Reply(204)
             case _:
@@ -244,6 +247,11 @@ def _object(request: Request) -> dict[str, Any]:
     if not isinstance(body, dict):
         raise Refused(400, "The request payload is invalid: an object is expected.")
     return cast("dict[str, Any]", body)
+
+
+def _must_be_unchanged(request: Request, definition: dict[str, Any]) -> None:
+    if request.headers.get("if-match", "*") not in {"*", definition["_etag"]}:
+        raise Refused(412, "Operation cannot be performed because one of the specified precondition is not met.")
 
 
 def _not_allowed(request: Request) -> Refused:

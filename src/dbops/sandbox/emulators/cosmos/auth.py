@@ -2,7 +2,9 @@
 
 import base64
 import hmac
-from urllib.parse import parse_qs, unquote
+from dataclasses import dataclass
+from functools import lru_cache
+from urllib.parse import unquote
 
 from dbops.sandbox.emulators.cosmos.answers import Refused, missing
 from dbops.sandbox.emulators.web import Request
@@ -10,6 +12,27 @@ from dbops.sandbox.emulators.web import Request
 _KINDS = frozenset(
     {"dbs", "colls", "docs", "pkranges", "offers", "users", "permissions", "sprocs", "triggers", "udfs", "conflicts"}
 )
+_MASTER = "type=master&ver=1.0&sig="
+
+
+@dataclass(frozen=True, slots=True)
+class Path:
+    """A path cut into names, and what it is signed as: its kind, and the resource, or the parent of a feed."""
+
+    names: tuple[str, ...]
+    kind: str
+    resource: str
+
+
+@lru_cache(maxsize=4096)
+def path_of(raw: str) -> Path:
+    names = tuple(unquote(part) for part in raw.split("/") if part)
+    if names[-2:] == ("operations", "partitionkeydelete"):
+        return Path(names, "colls", "/".join(names[:-2]))
+    if len(names) % 2 == 0:
+        kind = names[-2] if names else ""
+        return Path(names, kind, names[1].lower() if kind == "offers" else "/".join(names))
+    return Path(names, names[-1] if names[-1] in _KINDS else "", "/".join(names[:-1]))
 
 
 class Guard:
@@ -18,34 +41,21 @@ class Guard:
     def __init__(self, key: str) -> None:
         self._key = base64.b64decode(key)
 
-    def check(self, request: Request, segments: list[str]) -> None:
+    def check(self, request: Request, path: Path) -> None:
         """Refuse with 401 what the key did not sign."""
-        header = request.headers.get("authorization", "")
+        header = unquote(request.headers.get("authorization", ""))
         if not header:
             raise Refused(
                 401, "Required Header authorization is missing. Ensure a valid Authorization token is passed."
             )
-        fields = parse_qs(unquote(header).replace("+", "%2B"))
-        if fields.get("type") != ["master"]:
+        if not header.startswith(_MASTER):
             raise missing("tokens of Microsoft Entra ID and resource tokens")
-        kind, resource = _subject(segments)
-        text = f"{request.method.lower()}\n{kind}\n{resource}\n{request.headers.get('x-ms-date', '').lower()}\n\n"
-        wanted = base64.b64encode(hmac.digest(self._key, text.encode(), "sha256")).decode()
-        if not hmac.compare_digest(fields.get("sig", [""])[0].encode(), wanted.encode()):
+        date = request.headers.get("x-ms-date", "").lower()
+        text = f"{request.method.lower()}\n{path.kind}\n{path.resource}\n{date}\n\n"
+        wanted = base64.b64encode(hmac.digest(self._key, text.encode(), "sha256"))
+        if not hmac.compare_digest(header[len(_MASTER) :].encode(), wanted):
             raise Refused(
                 401,
                 "The input authorization token can't serve the request. The wrong key is being used or the expected"
                 f" payload is not built as per the protocol. The server used the following payload to sign: {text!r}",
             )
-
-
-def _subject(segments: list[str]) -> tuple[str, str]:
-    """Find what a path is signed as: its kind, and the full name of the resource, or of the parent of a feed."""
-    if segments[-2:] == ["operations", "partitionkeydelete"]:
-        return "colls", "/".join(segments[:-2])
-    if len(segments) % 2 == 0:
-        kind = segments[-2] if segments else ""
-        name = segments[1].lower() if kind == "offers" else "/".join(segments)
-        return kind, name
-    kind = segments[-1]
-    return (kind if kind in _KINDS else ""), "/".join(segments[:-1])

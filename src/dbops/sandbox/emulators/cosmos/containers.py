@@ -151,6 +151,22 @@ def replaced(before: Container, body: Mapping[str, Any]) -> dict[str, Any]:
     return wish
 
 
+def is_ordered(container: Container, path: tuple[str, ...]) -> bool:
+    """Tell whether the values at a path are indexed: the rule that names the path most exactly counts."""
+    policy = container.definition["indexingPolicy"]
+    included = max((_fit(one["path"], path) for one in policy["includedPaths"]), default=0)
+    excluded = max((_fit(one["path"], path) for one in policy["excludedPaths"]), default=0)
+    return policy["indexingMode"] != "none" and included >= excluded and included > 0
+
+
+def _fit(rule: str, path: tuple[str, ...]) -> int:
+    """Measure how exactly a rule like `/a/b/?` or `/a/*` names a path; 0: not at all."""
+    *names, end = keys.split(rule)
+    if end == "?":
+        return 2 * len(names) + 2 if tuple(names) == path else 0
+    return 2 * len(names) + 1 if end == "*" and path[: len(names)] == tuple(names) else 0
+
+
 def composite_of(container: Container) -> list[tuple[tuple[tuple[str, ...], bool], ...]]:
     """Read the composite indexes: for each its paths, and whether they descend."""
     groups = cast("list[list[dict[str, Any]]]", container.definition["indexingPolicy"].get("compositeIndexes") or [])

@@ -19,7 +19,8 @@ SYSTEM = ("_rid", "_self", "_etag", "_attachments", "_ts")
 _FIND = """SELECT seq, etag, body FROM items WHERE container = ? AND epk = ? AND pk = ? AND id = ?
     AND (expires IS NULL OR expires > ?)"""
 _INSERT = """INSERT INTO items (seq, container, epk, pk, id, lsn, etag, ts, ttl, expires, body)
-    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"""
+    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING"""
+_EXPIRED = "SELECT seq FROM items WHERE container = ? AND epk = ? AND pk = ? AND id = ? AND expires <= ?"
 _UPDATE = "UPDATE items SET lsn = ?, etag = ?, ts = ?, ttl = ?, expires = ?, body = ? WHERE seq = ?"
 
 
@@ -86,16 +87,18 @@ def must_find(within: Partition, name: str) -> Stored:
 
 
 def create(within: Partition, document: dict[str, Any]) -> Stored:
-    if find(within, document["id"]) is not None:
+    stored = _insert(within, document)
+    if stored is None:
         raise Refused(409, "Resource with specified id or name already exists.")
-    return _insert(within, document)
+    return stored
 
 
 def upsert(within: Partition, document: dict[str, Any], condition: Condition) -> tuple[Stored, bool]:
     """Write an item, whether it exists or not; tell whether it is new."""
-    found = find(within, document["id"])
-    if found is None:
-        return _insert(within, document), True
+    stored = _insert(within, document)
+    if stored is not None:
+        return stored, True
+    found = must_find(within, document["id"])
     condition.must_hold(found)
     return overwrite(within, found, document), False
 
@@ -140,22 +143,22 @@ def _remove(tables: Tables, container: Container, seq: int) -> None:
         tables.sql.execute("DELETE FROM uniques WHERE seq = ?", (seq,))
 
 
-def _insert(within: Partition, document: dict[str, Any]) -> Stored:
+def _insert(within: Partition, document: dict[str, Any]) -> Stored | None:
+    """Write a new item; None when there is one with this id."""
     tables, container, key = within.tables, within.container, within.key
     where = (container.number, key.epk, key.text, document["id"])
-    if container.ttl is not None:  # what expired still lies at this place
-        row = tables.sql.execute(
-            "SELECT seq FROM items WHERE container = ? AND epk = ? AND pk = ? AND id = ?", where
-        ).fetchone()
+    if container.ttl is not None:  # what expired may still lie at this place
+        row = tables.sql.execute(_EXPIRED, (*where, seconds())).fetchone()
         if row is not None:
             _remove(tables, container, row[0])
     seq, ts = tables.next(), seconds()
     stored = _stored(container, seq, etag_of(seq, ts), ts, document)
-    if container.unique:
-        _claim(within, seq, document)
     ttl = document.get("ttl")
     row = (seq, *where, seq, stored.etag, ts, ttl, _end_of(container, ttl, ts), stored.body)
-    tables.sql.execute(_INSERT, row)
+    if tables.sql.execute(_INSERT, row).rowcount == 0:
+        return None
+    if container.unique:
+        _claim(within, seq, document)
     return stored
 
 

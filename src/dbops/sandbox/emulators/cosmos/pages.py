@@ -187,7 +187,11 @@ def _whole_set(
         kept.drop(name)
         documents = _Documents(_rows(tables, asked, where, Token(), -1))
         results = [orjson.dumps(result) for result in asked.query.run(documents)]
-    end = token.done + asked.size
+    end = token.done
+    size = 0
+    while end < min(len(results), token.done + asked.size) and size <= _LARGEST_PAGE:
+        size += len(results[end])
+        end += 1
     parts = results[token.done : end]
     if end >= len(results):
         kept.drop(name)

@@ -116,8 +116,10 @@ def _by_equality(container: Container, query: sql.Query) -> Scope | None:
 
 
 def _check_order(container: Container, query: sql.Query) -> None:
-    """Refuse an order over several paths that no composite index serves, forwards or backwards."""
+    """Refuse an order that no index serves; over several paths a composite one has to, forwards or backwards."""
     if len(query.order) < 2:
+        if query.order and not containers.is_ordered(container, tuple(map(str, query.order[0][0]))):
+            raise Refused(400, "The index path corresponding to the specified order-by item is excluded.")
         return
     asked = tuple((tuple(map(str, path)), descending) for path, descending in query.order)
     reverse = tuple((path, not descending) for path, descending in asked)
