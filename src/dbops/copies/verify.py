@@ -15,7 +15,7 @@ from dbops.copies.catalogue import Artifact, groups
 from dbops.copies.manifest import RECORDS, VERIFIED, File, Record, opened, sealed
 from dbops.engine import stop
 from dbops.engine.finding import Finding, Severity, Verdict, verdict
-from dbops.errors import AuthenticationFailed, CouldNotVerify, Unreachable, VerifiedBad
+from dbops.errors import AuthenticationFailed, CouldNotVerify, DbopsError, Stopped, Unreachable, VerifiedBad
 from dbops.stores.vault import Absent, Store
 
 Depth = Literal["listed", "stored", "content"]
@@ -119,6 +119,10 @@ class _Look:
             self._add(Severity.UNKNOWN, "unreachable", f"{self._folder}{name}: {error.message}", error.hint)
         except AuthenticationFailed as error:
             self._add(Severity.UNKNOWN, "not_let_in", f"{self._folder}{name}: {error.message}", error.hint)
+        except Stopped:
+            raise
+        except DbopsError as error:
+            self._add(Severity.UNKNOWN, "not_read", f"{self._folder}{name}: {error.message}", error.hint)
         else:
             return True
         return False

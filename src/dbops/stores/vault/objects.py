@@ -10,18 +10,21 @@ import obstore
 from obstore import exceptions
 from obstore.store import AzureStore, S3Store
 
+from dbops.engine import stop
 from dbops.errors import AuthenticationFailed, DbopsError, Refused, Unreachable
 from dbops.redact import redact
 from dbops.stores.vault import Absent, AlreadyThere, Entry
 from dbops.stores.vault.lane import Lane, pushed
 
 if TYPE_CHECKING:
-    from obstore import ObjectMeta
+    from obstore import Bytes, ObjectMeta
 
 _PART = 8 << 20
 _AT_ONCE = 3  # parts under way: they are what memory is used for
 _MOST_PARTS = 10_000  # S3's limit
 _LISTED_AT_ONCE = 1000
+_ATTEMPTS = 4
+_BROKEN = "body error"
 
 
 class Objects:
@@ -75,8 +78,19 @@ class Objects:
         )
 
     def get(self, name: str) -> bytes:
-        with self._told(name):
-            return bytes(obstore.get(self._store, name).bytes())
+        return self._fetched(name, lambda: obstore.get(self._store, name).bytes())
+
+    def _fetched(self, name: str, fetch: "Callable[[], Bytes]") -> bytes:
+        """Ask again when the connection breaks within an answer: obstore only does so before one begins."""
+        for attempt in range(_ATTEMPTS):
+            try:
+                with self._told(name):
+                    return bytes(fetch())
+            except Unreachable as error:
+                if attempt + 1 == _ATTEMPTS or _BROKEN not in error.message:
+                    raise
+            stop.pause(0.1 * 2**attempt)
+        raise AssertionError
 
     def read(self, name: str, *, start: int = 0, length: int | None = None) -> Iterator[bytes]:
         found = self.head(name)
@@ -87,10 +101,13 @@ class Objects:
         def fetch(put: Callable[[bytes], None]) -> None:
             # By ranges: a timeout then means one of them, and a cut connection repeats one of them.
             for at in range(start, end, _PART):
-                put(bytes(obstore.get_range(self._store, name, start=at, end=min(at + _PART, end))))
+                until = min(at + _PART, end)
+                put(self._fetched(name, lambda at=at, until=until: self._range(name, at, until)))
 
-        with self._told(name):
-            yield from pushed(fetch, depth=2) if end - start > _PART else _collected(fetch)
+        yield from pushed(fetch, depth=2) if end - start > _PART else _collected(fetch)
+
+    def _range(self, name: str, start: int, end: int) -> "Bytes":
+        return obstore.get_range(self._store, name, start=start, end=end)
 
     def listing(self, prefix: str = "") -> Iterator[Entry]:
         with self._told(prefix):
@@ -181,7 +198,7 @@ _AUTHENTICATION = re.compile(
 _NO_PLACE = re.compile(r"NoSuchBucket|ContainerNotFound|AccountNotFound|ContainerBeingDeleted")
 _AWAY = re.compile(
     r"error sending request|connect|timed out|timeout|dns error|error decoding response body|ServerBusy|SlowDown"
-    r"|incomplete message|connection|broken pipe",
+    r"|incomplete message|connection|broken pipe|body error",
     re.IGNORECASE,
 )
 

@@ -85,7 +85,7 @@ def _transport(place: Place, target: str) -> dict[str, Any]:
     settings: dict[str, Any] = {
         "client_options": client,
         "retry_config": {
-            "max_retries": 4,
+            "max_retries": 5,
             "retry_timeout": timedelta(seconds=60),
             "backoff": {"init_backoff": timedelta(milliseconds=100), "max_backoff": timedelta(seconds=5), "base": 2},
         },
