@@ -234,6 +234,6 @@ def test_a_raw_answer_has_its_context_and_goes_on_where_a_page_ends(service: Ser
     documents = service.create(field("n", "Edm.Int32"))
     documents.upload_documents([{"id": f"k{n}"} for n in range(60)])
     told = service.ask("POST", "/indexes('docs')/docs/search.post.search", {"filter": "id ne 'x'"}).json()
-    assert told["@odata.context"].endswith("/indexes('docs')/$metadata#docs(*)")
+    assert told["@odata.context"].endswith("$metadata#docs(*)")
     assert told["@search.nextPageParameters"] == {"filter": "id ne 'x'", "skip": 50}
     assert "search.post.search" in told["@odata.nextLink"]

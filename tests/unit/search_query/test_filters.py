@@ -73,6 +73,7 @@ from questions import Index, field, index
         ("rooms/any(r: r/smoking)", "1"),
         ("rooms/all(r: r/beds eq 2)", "234"),
         ("rooms/any(r: r/smoking eq null)", "2"),
+        ("rooms/all(r: r/smoking)", "34"),
         ("rooms/any(r: r/tags/any(t: t eq 'view'))", "1"),
         ("rooms/all(r: not r/tags/any())", "234"),
         ("rooms/any(r: not (r/rate lt 300.5))", "1"),
@@ -159,6 +160,12 @@ def test_five_thousand_alternatives_are_one_filter(hotels: Index) -> None:
 def test_strings_are_compared_by_their_bytes(hotels: Index) -> None:
     hotels.put({"id": "bmp", "name": "\uffff"}, {"id": "astral", "name": "\U00010000"})
     assert hotels.found("name gt '\uffff'") == {"astral"}
+
+
+def test_both_zeros_are_equal(hotels: Index) -> None:
+    hotels.put({"id": "zero", "score": -0.0})
+    assert hotels.found("score eq 0") == hotels.found("score eq -0.0") == {"zero"}
+    assert hotels.found("score lt 0.0") == set()
 
 
 def test_fields_that_differ_in_case_alone_are_two() -> None:

@@ -121,6 +121,12 @@ def test_an_unknown_parameter_is_refused(numbers: Index) -> None:
         numbers.ask(limit=5)
 
 
+@pytest.mark.parametrize("name", ["search", "searchFields", "filter", "orderby", "select"])
+def test_texts_that_are_none_are_refused(numbers: Index, name: str) -> None:
+    with pytest.raises(Invalid, match=f"'{name}' must be a string"):
+        numbers.ask(**{name: 5})
+
+
 def test_parameters_without_effect_here_are_taken(numbers: Index) -> None:
     answer = numbers.ask(sessionId="s", scoringStatistics="global", minimumCoverage=80, debug="disabled", top=1)
     assert answer["@search.coverage"] == 100.0

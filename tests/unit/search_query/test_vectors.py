@@ -98,6 +98,7 @@ def test_vector_results_have_pages_and_orders(plane: Index) -> None:
         ({"kind": "vector", "vector": "x", "fields": "v"}, "array of numbers"),
         ({"kind": "vector", "vector": [1, "x"], "fields": "v"}, "array of numbers"),
         ({"kind": "magic", "fields": "v"}, "'magic'"),
+        ("v", "must be an object"),
     ],
 )
 def test_a_vector_query_that_the_service_refuses_is_refused(plane: Index, query: dict[str, Any], says: str) -> None:
@@ -117,6 +118,12 @@ def test_a_vector_query_that_is_not_imitated_is_named(plane: Index, query: dict[
     plane.put({"id": "b", "bits": [1, 2]})
     with pytest.raises(Unsupported, match=feature):
         plane.ask(vectorQueries=[query])
+
+
+def test_numbers_too_large_for_their_product_are_ranked_all_the_same() -> None:
+    with index(vector("v", 2, "dotProduct")) as built:
+        built.put({"id": "huge", "v": [3e38, 0]}, {"id": "small", "v": [1, 0]})
+        assert built.ids(vectorQueries=[near(3e38, 0)]) == ["huge", "small"]
 
 
 def test_replaced_and_deleted_vectors_are_not_found(plane: Index) -> None:

@@ -54,6 +54,7 @@ def search(table: Table, request: dict[str, Any], now: float) -> dict[str, Any]:
     address; `@search.nextPageParameters` is there when there is more.
     """
     _refuse(request)
+    _text(request, "searchFields")
     page = _page(request)
     chosen = choose(table.schema, _text(request, "select"))
     asked_facets = facets.read(table.schema, request.get("facets"))
@@ -133,9 +134,10 @@ def _source(table: Table, request: dict[str, Any], now: float) -> Source:
     if filtered is not None and filtered.strip():
         condition, more = filters.condition(table, filtered)
         where, values = f"{where} AND ({condition})", [*values, *more]
+    searched = _text(request, "search")
     questions = nearness.read(table.schema, request.get("vectorQueries"))
     text = None
-    if not matching.is_everything(request.get("search")):
+    if not matching.is_everything(searched):
         _refuse_default_profile(table)
         text = matching.matches(table, request, where, values)
     if not questions:

@@ -23,7 +23,7 @@ class Matrix:
         self._table = table
         self._dimensions = dimensions
         self._blocks: list[Floats] = []
-        self._norms: list[Floats] = []
+        self._norms: list[NDArray[np.float64]] = []
         self._ids: Ids = np.empty(0, np.int64)
 
     def load(self, connection: sqlite3.Connection) -> None:
@@ -38,10 +38,10 @@ class Matrix:
             place = (len(self._ids) + len(added)) % _BLOCK
             if place == 0:
                 self._blocks.append(np.zeros((_BLOCK, self._dimensions), np.float32))
-                self._norms.append(np.zeros(_BLOCK, np.float32))
+                self._norms.append(np.zeros(_BLOCK, np.float64))
             vector = np.frombuffer(data, np.float32)
             self._blocks[-1][place] = vector
-            self._norms[-1][place] = np.linalg.norm(vector)
+            self._norms[-1][place] = np.linalg.norm(vector.astype(np.float64))
             added.append(n)
         if added:
             self._ids = np.concatenate([self._ids, np.array(added, np.int64)])
@@ -50,7 +50,8 @@ class Matrix:
         """Give the k nearest of the rows `among` (ascending), nearest first, each with the service's score."""
         if not len(self._ids) or not len(among):
             return []
-        nearness = self._nearness(np.asarray(question, np.float32), metric)
+        with np.errstate(over="ignore", invalid="ignore"):
+            nearness = self._nearness(np.asarray(question, np.float32), metric)
         places = np.searchsorted(among, self._ids)
         places[places == len(among)] = 0
         allowed = np.flatnonzero(among[places] == self._ids)
@@ -60,17 +61,18 @@ class Matrix:
         return [(int(self._ids[at]), score(metric, float(nearness[at]))) for at in order]
 
     def _nearness(self, question: Floats, metric: str) -> NDArray[np.float64]:
-        found: list[Floats] = []
-        length = float(np.linalg.norm(question))
+        found: list[NDArray[np.floating]] = []
+        length = float(np.linalg.norm(question.astype(np.float64)))
         for block, norms in zip(self._blocks, self._norms, strict=True):
             products = block @ question
             if metric == "cosine":
-                sizes = norms * np.float32(length)
+                sizes = norms * length
                 products = np.divide(products, sizes, out=np.zeros_like(products), where=sizes > 0)
             elif metric == "euclidean":
                 products = -np.linalg.norm(block - question, axis=1)
             found.append(products)
-        return np.concatenate(found)[: len(self._ids)].astype(np.float64)
+        # A product can be too large for 32 bits: then it is the largest there is, and still a JSON number.
+        return np.nan_to_num(np.concatenate(found)[: len(self._ids)]).astype(np.float64)
 
 
 def score(metric: str, nearness: float) -> float:

@@ -34,7 +34,7 @@ def read(schema: Schema, asked: Any) -> list[Question]:
         return []
     if not isinstance(asked, list):
         raise Invalid("The parameter 'vectorQueries' must be an array.")
-    return [_question(schema, told) for told in cast("list[dict[str, Any]]", asked)]
+    return [_question(schema, told) for told in cast("list[Any]", asked)]
 
 
 def nearest(table: Table, questions: list[Question], among: tuple[str, list[Any]], text: Source | None) -> Source:
@@ -106,7 +106,13 @@ def _named(told: list[dict[str, Any]] | None, name: str | None) -> dict[str, Any
     return {}
 
 
-def _question(schema: Schema, told: dict[str, Any]) -> Question:
+def _question(schema: Schema, told: Any) -> Question:
+    if not isinstance(told, dict):
+        raise Invalid("A vector query must be an object.")
+    return _understood(schema, cast("dict[str, Any]", told))
+
+
+def _understood(schema: Schema, told: dict[str, Any]) -> Question:
     kind = told.get("kind")
     if kind in ("text", "imageUrl", "imageBinary"):
         raise Unsupported(f"vector queries of kind {kind}")
