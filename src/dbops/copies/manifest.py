@@ -3,6 +3,7 @@
 import hashlib
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cache
 from typing import Any, TypeVar, cast
 
 import orjson
@@ -126,6 +127,12 @@ def sealed(document: Any) -> bytes:
     return orjson.dumps(body | {"seal": seal}, option=orjson.OPT_SORT_KEYS | orjson.OPT_INDENT_2) + b"\n"
 
 
+@cache
+def _adapter(kind: type[T]) -> TypeAdapter[T]:
+    """Build it once: a listing opens a thousand manifests."""
+    return TypeAdapter(kind)
+
+
 def opened(kind: type[T], data: bytes, name: str) -> T:
     """Read what `sealed` wrote; whatever has changed since is VerifiedBad."""
     try:
@@ -140,7 +147,7 @@ def opened(kind: type[T], data: bytes, name: str) -> T:
         hint = "use a newer dbops"
         raise CouldNotVerify(f"{name} has format {body.get('format')}, and this dbops knows {FORMAT}", hint=hint)
     try:
-        return TypeAdapter(kind).validate_python(body)
+        return _adapter(kind).validate_python(body)
     except ValidationError as error:
         raise CouldNotVerify(
             f"{name} cannot be understood: {error.error_count()} of its fields are not known"
