@@ -116,6 +116,25 @@ def test_crashes_and_findings_are_told_and_a_warning_is_a_success(
         assert hc.pings[1].body.splitlines()[2:] == ["warning [odd] audit: something is odd"]
 
 
+def test_a_family_that_cannot_be_imported_is_a_failure_like_any_other(
+    env: dict[str, str], folder: Path, hc: Monitor
+) -> None:
+    """A half done upgrade, for one: it must not be a job that nobody misses."""
+    program = "import sys; sys.modules['dbops.cli.flow'] = None; from dbops.cli import main; main()"
+    for words, action in (
+        (["roles", "check"], "1"),
+        (["-o", "json", "roles", "check"], "1"),
+        (["config", "show"], "8"),
+    ):
+        argv = [RISKY[0], "-c", program, "--ping-url-env", "HC", *words, "--metrics-file", "x.prom"]
+        ended = subprocess.run(argv, env=env | hc.env, cwd=folder, capture_output=True, text=True, check=False)
+        assert ended.returncode == int(action)
+        assert hc.actions[-1] == action
+        assert "Traceback" in ended.stderr or action == "8"
+        assert json.loads(ended.stdout)["exit_code"] == 1 if "json" in words else not ended.stdout
+    assert 'dbops_last_status{command="roles check",target=""} 1\n' in (folder / "x.prom").read_text()
+
+
 def test_streams_that_nobody_reads_change_nothing(env: dict[str, str], configured: Path, hc: Monitor) -> None:
     env |= hc.env
     assert sh("dbops --ping-url-env HC config show > /dev/full", env, configured).returncode == 1

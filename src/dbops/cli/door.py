@@ -17,7 +17,7 @@ from typing import Any, NoReturn
 import typer
 
 from dbops import __version__
-from dbops.cli import FAMILIES, SINGLE, render
+from dbops.cli import FAMILIES, SINGLE, hoisted, render
 from dbops.cli.envelope import plain
 from dbops.cli.options import Asked, Invocation, Output
 from dbops.cli.screen import Screen
@@ -141,6 +141,15 @@ def usage(error: typer.TyperException, args: Sequence[str]) -> Outcome:
         if asked.output is Output.TEXT:
             _help_on_stderr(context)
     return Outcome(asked, error=UsageError(message, hint=hint))
+
+
+def crashed(error: Exception, args: Sequence[str]) -> Outcome:
+    """Tell a bug that came before the command's own body, as one of the command that was typed."""
+    words = hoisted(args)
+    known = bool(words) and words[0] in FAMILIES
+    words = words[: 1 if known and words[0] in SINGLE else 2]
+    asked = _asked_by(args, " ".join(words) if known else "dbops", is_verb=known)
+    return Outcome(asked, error=error, trace="".join(traceback.format_exception(error)))
 
 
 def _help_on_stderr(context: Any) -> None:
