@@ -148,6 +148,33 @@ def test_a_wrong_key_is_told_as_such(folder: Path, azure: Azurite) -> None:
         vault.connect(place, target="vault").probe()
 
 
+def test_a_shared_access_signature_lets_in_and_is_never_shown(folder: Path, azure: Azurite) -> None:
+    sas = azure.sas()
+    place = places.azurite_place(folder, azure).model_copy(update={"key": None, "sas": places.secret(folder, sas)})
+    store = vault.connect(place, target="vault")
+    store.probe(writable=True)
+    signature = sas.rpartition("sig=")[2]
+    broken = places.secret(folder, sas.replace(signature, "bm90LXRoZS1vbmU%3D"))
+    with pytest.raises(AuthenticationFailed) as caught:
+        vault.connect(place.model_copy(update={"sas": broken}), target="vault").put_new("a", b"1")
+    assert "sig=" not in caught.value.message
+    assert "bm90LXRoZS1vbmU" not in caught.value.message
+
+
+def test_without_a_key_s3_is_reached_with_the_credentials_of_the_environment(
+    folder: Path, s3: Moto, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = places.s3_place(folder, s3).model_copy(update={"key": None, "key_id": None})
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "from-the-environment")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "very-secret")
+    vault.connect(place, target="vault").probe(writable=True)
+
+
+def test_a_key_without_its_id_is_refused(folder: Path, s3: Moto) -> None:
+    with pytest.raises(ConfigInvalid):
+        vault.connect(places.s3_place(folder, s3).model_copy(update={"key_id": None}), target="vault")
+
+
 def test_http_is_only_spoken_where_the_endpoint_says_so(folder: Path, s3: Moto) -> None:
     place = places.s3_place(folder, s3, s3.endpoint.replace("http://", "https://"))
     with pytest.raises(Unreachable):

@@ -185,7 +185,7 @@ def _collected(fetch: Callable[[Callable[[bytes], None]], None]) -> Iterator[byt
 
 
 _QUERY = re.compile(r"(https?://[^\s?]+)\?\S+")  # a shared access signature may stand there
-_REST = re.compile(r"(?:\n\s*Debug source:|: *<\?xml|: *<Error>|\n\s*<).*", re.DOTALL)
+_REST = re.compile(r"(?:\n|: *<\?xml|: *<Error>).*", re.DOTALL)
 _CODE = re.compile(r"<Code>(\w+)</Code>")
 _MESSAGE = re.compile(r"<Message>([^<\n]+)")
 _STATUS = re.compile(r"status code: (\d{3})")
