@@ -6,7 +6,8 @@ from itertools import islice
 from typing import Any
 
 from dbops.sandbox.emulators.cosmos.sql import aggregates
-from dbops.sandbox.emulators.cosmos.sql.compiler import Expressions, Stream, record, slot
+from dbops.sandbox.emulators.cosmos.sql.closures import Stream, record, slot
+from dbops.sandbox.emulators.cosmos.sql.compiler import Expressions
 from dbops.sandbox.emulators.cosmos.sql.problems import Invalid, Unsupported
 from dbops.sandbox.emulators.cosmos.sql.render import text_of
 from dbops.sandbox.emulators.cosmos.sql.scope import Evaluate, Row, Scope

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from dbops.engine import clock
-from dbops.sandbox.emulators.cosmos.sql.compiler import Stream
+from dbops.sandbox.emulators.cosmos.sql.closures import Stream
 from dbops.sandbox.emulators.cosmos.sql.pipeline import compile_over, is_aggregated
 from dbops.sandbox.emulators.cosmos.sql.problems import Invalid, Unsupported
 from dbops.sandbox.emulators.cosmos.sql.scope import Scope
