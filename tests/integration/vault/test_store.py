@@ -161,6 +161,12 @@ def test_a_shared_access_signature_lets_in_and_is_never_shown(folder: Path, azur
     assert "bm90LXRoZS1vbmU" not in caught.value.message
 
 
+def test_a_token_of_azure_identity_is_not_sent_over_an_open_line(folder: Path, azure: Azurite) -> None:
+    place = places.azurite_place(folder, azure).model_copy(update={"key": None})
+    with pytest.raises(ConfigInvalid, match="open line"):
+        vault.connect(place, target="vault")
+
+
 def test_without_a_key_s3_is_reached_with_the_credentials_of_the_environment(
     folder: Path, s3: Moto, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -3,7 +3,7 @@
 import itertools
 import re
 from collections.abc import Callable, Generator, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from typing import TYPE_CHECKING
 
 import obstore
@@ -25,6 +25,7 @@ _MOST_PARTS = 10_000  # S3's limit
 _LISTED_AT_ONCE = 1000
 _ATTEMPTS = 4
 _BROKEN = "body error"
+_PROBE = "probe.dbops"
 
 
 class Objects:
@@ -143,8 +144,10 @@ class Objects:
             # A listing, because a missing bucket looks like a missing object to every other question.
             next(self._listed(None, 1), None)
             if writable:
-                obstore.put(self._store, "probe.dbops", b"dbops", use_multipart=False)
-                obstore.delete(self._store, "probe.dbops")
+                with suppress(exceptions.AlreadyExistsError):
+                    obstore.put(self._store, _PROBE, b"dbops", mode="create", use_multipart=False)
+                with suppress(exceptions.BaseError, FileNotFoundError):  # who may not delete can still write
+                    obstore.delete(self._store, _PROBE)
 
     @contextmanager
     def _told(self, name: str) -> Generator[None]:

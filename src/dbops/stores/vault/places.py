@@ -42,11 +42,23 @@ def _azure(place: Place, target: str, account: str, container: str, prefix: str)
     elif place.sas is not None:
         settings["sas_key"] = _registered_sas(resolve(place.sas, target=target))
     else:
-        from obstore.auth.azure import AzureCredentialProvider
-
-        settings["credential_provider"] = AzureCredentialProvider()
+        settings["credential_provider"] = _default_chain(place, target)
     opened = AzureStore(container, prefix=prefix or None, **settings, **_transport(place, target))
     return Objects(opened, f"azure://{account}/{container}/{prefix}", target)
+
+
+def _default_chain(place: Place, target: str) -> Any:
+    from azure.identity import DefaultAzureCredential
+    from obstore.auth.azure import AzureCredentialProvider
+
+    from dbops.stores import azure
+
+    if place.endpoint is not None and resolve(place.endpoint, target=target).startswith("http://"):
+        told = "without a key, only https will do: a token on an open line is anybody's"
+        raise ConfigInvalid(told, hint="give it a key or a sas, or an https endpoint", target=target)
+    azure.quiet()
+    chain = azure.Bounded(DefaultAzureCredential(process_timeout=5), azure.SIGN_IN, target)
+    return AzureCredentialProvider(chain)  # pyright: ignore[reportArgumentType]  # all it asks for is get_token
 
 
 def _registered_sas(sas: str) -> str:
