@@ -1,6 +1,7 @@
 """`dbops vault` through the installed program: what it tells, and with which exit code."""
 
 import json
+import os
 from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
@@ -57,7 +58,9 @@ def test_artifacts_are_listed_newest_first_with_size_age_and_state(dbops: Dbops,
     one = data["artifacts"][-1]
     assert (one["state"], one["files"], one["size_bytes"], one["copies"]) == ("complete", 2, 6000, [])
     assert one["age_s"] > 0
-    assert data["copies"] == [{"name": "far", "reached": True, "artifacts": 0, "lacking": 3, "max_age_s": 21600.0}]
+    [copy] = data["copies"]
+    assert copy.pop("lag_s") > 0
+    assert copy == {"name": "far", "reached": True, "artifacts": 0, "lacking": 3, "max_age_s": 21600.0}
 
 
 def test_a_list_is_narrowed_by_store_target_and_kind(dbops: Dbops, here: Path) -> None:
@@ -274,6 +277,31 @@ def test_a_plan_that_has_changed_since_it_was_agreed_to_is_refused(dbops: Dbops,
     put(here / "near", day=9)
     assert dbops("vault", "copy", "--expect-plan", sha).returncode == 9
     assert contents(here / "far") == {}
+
+
+@pytest.mark.parametrize("inside", ["near", "near/copies", "link"])
+def test_a_copy_inside_the_vault_is_no_second_copy(dbops: Dbops, here: Path, inside: str) -> None:
+    (here / "near/copies").mkdir()
+    (here / "link").symlink_to(here / "near")
+    config = configured(here, "far")
+    config.write_text(config.read_text().replace(f"file://{here}/far", f"file://{here}/{inside}"))
+    before = contents(here / "near")
+    assert dbops("vault", "copy").returncode == 8
+    assert dbops("vault", "list").returncode == 8
+    assert contents(here / "near") == before
+
+
+def test_a_copy_that_lags_too_long_misses_its_objective_and_the_metrics_say_by_how_much(
+    dbops: Dbops, here: Path
+) -> None:
+    written = here / "near/postgres/audit/20260801T020000.000Z-dump/manifest.json"
+    os.utime(written, (0, 0))
+    listed = dbops("vault", "list", "-o", "json", "--metrics-file", here / "dbops.prom")
+    assert (listed.returncode, codes(listed)) == (6, {"DBV106"})
+    lines = (here / "dbops.prom").read_text().splitlines()
+    told = {line.rpartition(" ")[0]: float(line.rpartition(" ")[2]) for line in lines if "copy_lag" in line}
+    assert any(value == 6 * 3600 for value in told.values()), lines
+    assert any(value > 10**9 for value in told.values()), lines
 
 
 def test_help_of_every_verb_has_an_example(dbops: Dbops, folder: Path) -> None:

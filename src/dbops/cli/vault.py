@@ -13,6 +13,7 @@ from dbops.cli.door import Result, command, family
 from dbops.cli.flow import Target, change
 from dbops.cli.options import Asked, AskedChange
 from dbops.engine import clock
+from dbops.engine.ending import Measure
 from dbops.engine.finding import verdict
 from dbops.errors import ExitCode, UsageError
 
@@ -53,7 +54,10 @@ def list_(
     now = clock.now()
     vault, copies = ready.looked(config, _wanted(store, target, kind), place, now=now)
     listing = told.listing(vault, copies, now)
-    return Result(listing, told.listing_screen(listing), tuple(check.check_vault(vault, copies, now)))
+    findings = tuple(check.check_vault(vault, copies, now))
+    asked.invocation.watch.judged((vault.place, *(one.place for one in copies)), findings)
+    measures = tuple(Measure(one.name, "copy_lag", one.lag, one.max_age) for one in listing.copies)
+    return Result(listing, told.listing_screen(listing), findings, measures=measures)
 
 
 def _wanted(store: list[str] | None, target: list[str] | None, kind: list[str] | None) -> "Wanted":
@@ -123,6 +127,7 @@ def verify(
     run = asked.run(loaded.state_dir)
     outcomes = verifying.verified(config, held, chosen, run, how=how, on_progress=render.progress)
     findings = tuple(finding for one in outcomes for finding in one.findings)
+    asked.invocation.watch.judged((held.place,), findings)
     data = told.VerifyTold(held.place, depth.value, subset, verdict(findings), outcomes)
     return Result(data, tuple(told.verified_screen(data)), findings)
 

@@ -10,6 +10,7 @@ from dbops.cli.envelope import plain
 from dbops.cli.screen import Cell, Column, Line, Screen, Table, Tone
 from dbops.copies.manifest import File, Manifest
 from dbops.engine.finding import Verdict
+from dbops.operations.vault.check import lag
 from dbops.operations.vault.facts import Checked, Held, Seen, State
 from dbops.operations.vault.plan import Reading, lacking, newest_first
 from dbops.operations.vault.verify import Outcome
@@ -41,6 +42,7 @@ class CopyTold:
     reached: bool
     artifacts: int
     lacking: int
+    lag: timedelta | None  # for how long it has lacked them
     max_age: timedelta | None
 
 
@@ -122,6 +124,7 @@ def listing(vault: Held, copies: Sequence[Held], now: datetime) -> Listing:
             one.failed is None,
             len(one.seen),
             len(lacking(vault, one)) if one.failed is None else 0,
+            lag(vault, one, now),
             one.max_age,
         )
         for one in copies
@@ -171,7 +174,8 @@ def _briefly(one: Checked) -> str:
 def _copy(one: CopyTold) -> Line:
     if not one.reached:
         return Line(f"{one.name}: could not be looked at", Tone.BAD)
-    missing = f", lacks {one.lacking}" if one.lacking else ""
+    behind = "" if one.lag is None else f" for {units.duration(one.lag)}"
+    missing = f", lacks {one.lacking}{behind}" if one.lacking else ""
     return Line(f"{one.name}: {count(one.artifacts, 'artifact')}{missing}", Tone.WARN if missing else Tone.GOOD)
 
 

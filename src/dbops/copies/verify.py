@@ -209,7 +209,7 @@ class _Look:
         self.findings.append(Finding(severity, code, self._artifact.address.target, told, hint))
 
 
-_OTHER_COPY = "do not restore from it; dbops vault copy brings it back from another copy that is whole"
+_OTHER_COPY = "do not restore from it; find a copy that is whole: dbops vault verify --all --place COPY"
 
 
 def slices(files: list[tuple[File, int]], nth: int, of: int) -> Iterator[Piece]:

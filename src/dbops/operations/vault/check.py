@@ -1,7 +1,7 @@
 """What is wrong, or worth knowing, about artifacts and their second copies; pure. Codes are stable."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from dbops import units
 from dbops.engine.finding import Finding, Severity, Verdict
@@ -72,11 +72,11 @@ def _again(place: str, name: str) -> str:
 def check_copy(vault: Held, copy: Held, now: datetime) -> Iterator[Finding]:
     """Judge a copy against the vault: what it lacks and for how long, what differs, what only it has."""
     yield from differing(vault, copy)
-    if vault.failed is not None:
+    behind, missing = lag(vault, copy, now), lacking(vault, copy)
+    if behind is None:
         return
-    missing = lacking(vault, copy)
     if missing:
-        yield _lagging(copy, missing, now)
+        yield _lagging(copy, missing, behind)
     known = {one.name for one in vault.seen}
     only_here = [one.name for one in copy.seen if one.name not in known and one.state is State.COMPLETE]
     if only_here:
@@ -84,13 +84,18 @@ def check_copy(vault: Held, copy: Held, now: datetime) -> Iterator[Finding]:
         yield Finding(Severity.INFO, "DBV108", copy.place, told, None)
 
 
-def _lagging(copy: Held, missing: Sequence[Seen], now: datetime) -> Finding:
-    oldest = min(one.written for one in missing)
-    lag = now - oldest
-    told = f"lacks {len(missing)} of the vault's artifacts, for {units.duration(lag)} by now"
+def lag(vault: Held, copy: Held, now: datetime) -> timedelta | None:
+    """Tell for how long the copy has lacked what it lacks; None when nobody could look."""
+    if vault.failed is not None or copy.failed is not None:
+        return None
+    return now - min((one.written for one in lacking(vault, copy)), default=now)
+
+
+def _lagging(copy: Held, missing: Sequence[Seen], behind: timedelta) -> Finding:
+    told = f"lacks {len(missing)} of the vault's artifacts, for {units.duration(behind)} by now"
     names = _some([one.name for one in missing])
     hint = f"dbops vault copy --to {copy.place}"
-    if copy.max_age is not None and lag > copy.max_age:
+    if copy.max_age is not None and behind > copy.max_age:
         told = f"{told}, and may lag {units.duration(copy.max_age)}: {names}"
         return Finding(Severity.MISSED, "DBV106", copy.place, told, hint)
     return Finding(Severity.INFO, "DBV107", copy.place, f"{told}: {names}", hint)

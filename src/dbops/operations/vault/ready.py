@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
+from pathlib import Path
 
 from dbops.config.model import Config, Place, Vault
 from dbops.copies import artifact, catalogue
@@ -57,10 +58,10 @@ def looked_at(
     config: Config, name: str | None, wanted: Wanted = EVERYTHING, *, now: datetime, results: bool = True
 ) -> Held:
     """See what one place holds."""
-    name, place = place_of(config, name)
+    name, _ = place_of(config, name)
     max_age = vault_of(config).copies[name].max_age if name != VAULT else None
     with _told_of(name):
-        return observe(stores.connect(place, target=name), name, wanted, now, max_age=max_age, results=results)
+        return observe(connected(config, name), name, wanted, now, max_age=max_age, results=results)
 
 
 @contextmanager
@@ -78,6 +79,8 @@ def looked(config: Config, wanted: Wanted, name: str | None, *, now: datetime) -
         return looked_at(config, name, wanted, now=now), []
 
     def look(one: str | None) -> Held:
+        if one is not None:
+            _refuse_one_in_the_other(config, one)
         return looked_at(config, one, wanted, now=now, results=one is None)
 
     names: list[str | None] = [None, *vault_of(config).copies]
@@ -129,6 +132,23 @@ def connected(config: Config, name: str | None) -> Store:
     return stores.connect(place, target=name)
 
 
+def _refuse_one_in_the_other(config: Config, name: str) -> None:
+    """A copy within the vault is no second copy, and would be copied into itself again and again."""
+    vault, copy = vault_of(config), vault_of(config).copies[name]
+    urls = [_where(connected(config, one)) for one in (None, name)]
+    if vault.endpoint == copy.endpoint and (urls[0].startswith(urls[1]) or urls[1].startswith(urls[0])):
+        raise ConfigInvalid(
+            f"vault.copies.{name}: {urls[1]} and the vault {urls[0]} lie one in the other",
+            hint="let the copy lie in another folder, container or bucket",
+            target=name,
+        )
+
+
+def _where(store: Store) -> str:
+    scheme, _, path = store.url.partition("://")
+    return f"{scheme}://{Path(path).resolve() if scheme == 'file' else path.rstrip('/')}/"
+
+
 @contextmanager
 def ready_copy(config: Config, name: str, run: Run, now: datetime) -> Generator[Ready[CopyArtifact]]:
     """Compare a second copy with the vault. Lock subject: vault.
@@ -144,6 +164,7 @@ def ready_copy(config: Config, name: str, run: Run, now: datetime) -> Generator[
 
 
 def _ready(config: Config, name: str, now: datetime) -> Ready[CopyArtifact]:
+    _refuse_one_in_the_other(config, name)
     vault = looked_at(config, None, now=now, results=False)
     copy = looked_at(config, name, now=now, results=False)
     doing = Doing(connected(config, None), connected(config, name))

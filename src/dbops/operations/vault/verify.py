@@ -1,7 +1,7 @@
 """Verify chosen artifacts one after the other: journaled, and the result is kept beside each of them."""
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from dbops.config.load import resolve
@@ -121,7 +121,7 @@ def _one(store: Store, one: Seen, run: Run, how: Closely, *, on_bytes: Callable[
                 told = f"{one.name} has no manifest: it is under construction, and there is nothing to compare with"
                 return _unknown(one, Finding(Severity.UNKNOWN, "DBV110", store.target, told))
             case artifact.Broken(finding=finding):
-                return Outcome(one.name, verdict((finding,)), 0, 0, None, (finding,))
+                return Outcome(one.name, verdict((finding,)), 0, 0, None, (replace(finding, target=store.target),))
             case artifact.Artifact():
                 return _kept(store, one, run, artifact.verify(
                     store, found, depth=how.depth, subset=how.subset, identity=how.identity, on_bytes=on_bytes
@@ -137,7 +137,8 @@ def _one(store: Store, one: Seen, run: Run, how: Closely, *, on_bytes: Callable[
 def _kept(store: Store, one: Seen, run: Run, done: artifact.Verified) -> Outcome:
     """Write the result beside the artifact; a place that takes no writing does not change what was found."""
     kept: str | None = None
-    findings = done.findings
+    # the message names store and target; which of the places it is about, only we know
+    findings = tuple(replace(finding, target=store.target) for finding in done.findings)
     try:
         kept = artifact.keep(store, done, run=run.id, at=clock.now())
     except Stopped:
