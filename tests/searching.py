@@ -103,9 +103,11 @@ class Service:
         client = SearchIndexClient(self.url, AzureKeyCredential(key), retry_total=0, per_call_policies=[openapi.Held()])
         return self._open.enter_context(client)
 
-    def documents(self, name: str, key: str = ADMIN, **options: Any) -> Documents:
+    def documents(self, name: str, key: str = ADMIN, *, held: bool = True, **options: Any) -> Documents:
+        """Return a client of an index; `held`: each answer is checked, which takes longer than the answer."""
         options.setdefault("retry_total", 0)
-        client = SearchClient(self.url, name, AzureKeyCredential(key), per_call_policies=[openapi.Held()], **options)
+        options |= {"per_call_policies": [openapi.Held()]} if held else {}
+        client = SearchClient(self.url, name, AzureKeyCredential(key), **options)
         return cast("Documents", self._open.enter_context(client))
 
     def create(self, *fields: dict[str, Any], name: str = "docs", **more: Any) -> Documents:

@@ -69,6 +69,8 @@ class Search:
         return reply
 
     def _routed(self, request: Request, route: Route) -> Reply | None:
+        if (request.method, route.action) != ("POST", "docs/index"):
+            self._state.flush()
         if route.collection == "servicestats":
             return statistics.show(self._state, request) if request.method == "GET" else None
         if route.collection in resources.SORTS:
@@ -127,10 +129,9 @@ class Search:
     def _write(self, request: Request, name: str) -> Reply:
         opened = self._state.index(name)
         actions = documents.read(request.json(), opened.shape)
-        with self._state.transaction():
-            done = documents.apply(
-                opened.table, opened.shape, actions, self._state.faults, self._state.now(), delay_s=self._state.delay_s
-            )
+        self._state.settle(opened, [action.key for action in actions])
+        done, after = documents.outcome(opened.table, opened.shape, actions, self._state.faults)
+        self._state.keep(opened, after, size=len(request.body))
         status = 200 if all(one.status in (200, 201) for one in done) else 207
         context = (
             f"indexes('{opened.resource.name}')/$metadata#Collection(Microsoft.Azure.Search.V2024_07_01.IndexResult)"

@@ -1,4 +1,4 @@
-"""Writing documents: a batch of actions, one result for each, all of it in one transaction."""
+"""Writing documents: what a batch of actions does to them, and one result for each action."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -21,11 +21,7 @@ _INJECTED = {
 
 
 class Written(Protocol):
-    """The part of an index's table that a batch needs."""
-
-    def write(self, rows: Iterable[tuple[str, Document, float]], now: float | None = None) -> None: ...
-
-    def delete(self, keys: Iterable[str], at: float) -> None: ...
+    """The part of an index's table that a batch looks at."""
 
     def get(self, key: str, now: float) -> Document | None: ...
 
@@ -81,26 +77,22 @@ def _action(given: Any, number: int, shape: Shape) -> Action:
         return Action(kind, key, {}, str(error))
 
 
-def apply(
-    table: Written, shape: Shape, actions: list[Action], faults: Faults, now: float, *, delay_s: float
-) -> list[Outcome]:
-    """Do the actions in their order and return what became of each; readers see it after the delay."""
-    visible_at = now + delay_s
+def outcome(
+    table: Written, shape: Shape, actions: list[Action], faults: Faults
+) -> tuple[list[Outcome], dict[str, Document | None]]:
+    """Return what becomes of each action, done in their order, and which documents are then there (None: gone)."""
     there = table.exists([action.key for action in actions])
-    after: dict[str, Document | None] = {}  # None: deleted
+    after: dict[str, Document | None] = {}
     outcomes: list[Outcome] = []
     for action in actions:
-        outcome = _failed(action, faults)
-        if outcome is None:
-            outcome, document = _done(action, table, shape, there, after)
-            if outcome.status in (200, 201):
+        result = _failed(action, faults)
+        if result is None:
+            result, document = _done(action, table, shape, there, after)
+            if result.status in (200, 201):
                 after[action.key] = document
                 there.discard(action.key) if document is None else there.add(action.key)
-        outcomes.append(outcome)
-    if gone := [key for key, document in after.items() if document is None]:
-        table.delete(gone, visible_at)
-    table.write(((key, document, visible_at) for key, document in after.items() if document is not None), now)
-    return outcomes
+        outcomes.append(result)
+    return outcomes, after
 
 
 def _failed(action: Action, faults: Faults) -> Outcome | None:
