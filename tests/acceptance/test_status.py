@@ -138,8 +138,15 @@ name = "silence"
 dsn = "host=127.0.0.1 port={silent} user=postgres"
 [redis.two]
 url = "redis://127.0.0.1:{silent}/0"
+[cosmos.three]
+endpoint = "http://127.0.0.1:{silent}"
+database = "d"
+key = "${{KEY}}"
+[search.four]
+endpoint = "http://127.0.0.1:{silent}"
+key = "${{KEY}}"
 """)
-    done = dbops("status", "--deadline", "500ms", "--output", "json", timeout=30)
+    done = dbops("status", "--deadline", "500ms", "--output", "json", env={"KEY": "c2VjcmV0"}, timeout=30)
     assert done.returncode == 75
     assert {one["state"] for one in targets(done).values()} == {"unreachable"}
 

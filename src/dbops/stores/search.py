@@ -104,36 +104,36 @@ class Service:
     def definition(self, kind: Kind, name: str) -> dict[str, Any]:
         """Return one definition as the service keeps it, its etag included."""
         with self._naming(kind, name):
-            return self.send("GET", _path(kind, name))
+            return self.send("GET", path_of(kind, name))
 
     def put(self, kind: Kind, definition: Mapping[str, Any], *, etag: str | None = None, new: bool = False) -> Any:
         """Create or replace; with `etag` only that version, with `new` only where there is none yet."""
         conditions = {"if-none-match": "*"} if new else {} if etag is None else {"if-match": etag}
         headers = {"prefer": "return=representation", **conditions}
-        return self.send("PUT", _path(kind, str(definition["name"])), body=orjson.dumps(definition), headers=headers)
+        return self.send("PUT", path_of(kind, str(definition["name"])), body=orjson.dumps(definition), headers=headers)
 
     def delete(self, kind: Kind, name: str, *, etag: str | None = None) -> None:
         with self._naming(kind, name):
-            self.send("DELETE", _path(kind, name), headers={} if etag is None else {"if-match": etag})
+            self.send("DELETE", path_of(kind, name), headers={} if etag is None else {"if-match": etag})
 
     def index_statistics(self, index: str) -> Mapping[str, Any]:
         with self._naming("indexes", index):
-            return self.send("GET", f"{_path('indexes', index)}/search.stats")
+            return self.send("GET", f"{path_of('indexes', index)}/search.stats")
 
     # ── Documents ────────────────────────────────────────────────────────────────────────────────
 
     def count(self, index: str) -> int:
         with self._naming("indexes", index):
-            return int(self.send("GET", f"{_path('indexes', index)}/docs/$count"))
+            return int(self.send("GET", f"{path_of('indexes', index)}/docs/$count"))
 
     def document(self, index: str, key: str, *, only: Sequence[str] = ()) -> Document:
         parameters = {"$select": ",".join(only)} if only else {}
-        return self.send("GET", f"{_path('indexes', index)}/docs('{_quoted(key)}')", parameters=parameters)
+        return self.send("GET", f"{path_of('indexes', index)}/docs('{_quoted(key)}')", parameters=parameters)
 
     def search(self, index: str, request: Mapping[str, Any]) -> Found:
         """Return one page."""
         with self._naming("indexes", index):
-            path = f"{_path('indexes', index)}/docs/search.post.search"
+            path = f"{path_of('indexes', index)}/docs/search.post.search"
             told: dict[str, Any] = self.send("POST", path, body=orjson.dumps(request))
         return Found(
             documents=told["value"],
@@ -187,7 +187,7 @@ class Service:
 
     def _send(self, index: str, batch: Sequence[bytes]) -> list[dict[str, Any]]:
         with self._naming("indexes", index):
-            path = f"{_path('indexes', index)}/docs/search.index"
+            path = f"{path_of('indexes', index)}/docs/search.index"
             told: Any = self.send("POST", path, body=b'{"value":[%b]}' % b",".join(batch))
         results = cast("list[dict[str, Any]]", told["value"])
         if len(results) != len(batch):
@@ -207,7 +207,8 @@ class Service:
             raise
 
 
-def _path(kind: str, name: str) -> str:
+def path_of(kind: str, name: str) -> str:
+    """Return where a definition lies; a quote in a name is doubled, as OData wants it."""
     return f"/{kind}('{_quoted(name)}')"
 
 

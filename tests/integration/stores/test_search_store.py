@@ -59,6 +59,16 @@ def uploads(count: int, text: str = "x") -> list[dict[str, Any]]:
     return [{"@search.action": "upload", "id": f"k{n:05}", "text": text} for n in range(count)]
 
 
+@pytest.fixture
+def no_pause(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Fail a test that waits."""
+
+    def wait(seconds: float) -> None:
+        raise AssertionError(f"it waits {seconds} s")
+
+    monkeypatch.setattr(stop, "pause", wait)
+
+
 # ── Signing in ───────────────────────────────────────────────────────────────────────────────────
 
 
@@ -79,7 +89,7 @@ def test_a_query_key_reads_and_does_not_list(search_server: Server, service: Ser
     assert "admin key" in str(told.value.hint)
 
 
-def test_nobody_at_the_address_is_told_at_once() -> None:
+def test_nobody_at_the_address_is_told_at_once(no_pause: None) -> None:
     nowhere = Search(endpoint="http://127.0.0.1:9", key="${SEARCH_KEY}")
     with search.connect(nowhere, target="s") as service, pytest.raises(Unreachable, match="refused"):
         service.statistics()
@@ -152,11 +162,6 @@ def test_pages_are_followed_as_the_service_says(service: Service, index: str) ->
     assert [len(page.documents) for page in pages] == [1000, 1000, 200]
     assert pages[0].count == 2500
     assert [one["id"] for page in pages for one in page.documents] == [f"k{n:05}" for n in range(2200)]
-
-
-def test_a_key_that_needs_quotes_is_found(service: Service) -> None:
-    with pytest.raises(Missing):
-        service.document("no'such index", "it's/this")
 
 
 def test_a_request_to_stop_is_heard_between_pages(
@@ -256,6 +261,17 @@ def test_throttling_for_ever_is_told_with_a_way_out(search_server: Server, index
         hasty.count(index)
     assert "replicas" in str(told.value.hint)
     assert hasty.spent.throttled > 1
+
+
+def test_a_service_that_wants_us_back_after_our_deadline_is_not_waited_for(
+    search_server: Server, index: str, faults: Faulty, no_pause: None
+) -> None:
+    faults({"path": "count", "status": 429, "headers": {"retry-after": "60"}, "times": -1})
+    with (
+        search.connect(place(search_server), target="s", timeout=timedelta(seconds=20)) as hasty,
+        pytest.raises(Throttled, match="attempt 1;"),
+    ):
+        hasty.count(index)
 
 
 def test_a_conditional_change_whose_answer_was_lost_is_not_sent_again(

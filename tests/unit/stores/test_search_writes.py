@@ -5,6 +5,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
+from dbops.stores.search import path_of
 from dbops.stores.search_writes import Failed, Written, batches, key_of, refused, to_repeat
 
 
@@ -39,3 +40,7 @@ def test_what_became_of_two_writes_adds_up() -> None:
 def test_a_document_that_was_not_looked_at_is_named_by_its_first_field() -> None:
     assert key_of(b'{"@search.action": "upload", "id": "k1", "text": "x"}') == "k1"
     assert key_of(b'{"@search.action": "upload"}') == "?"
+
+
+def test_no_name_breaks_out_of_its_quotes() -> None:
+    assert path_of("indexes", "it's/é?") == "/indexes('it%27%27s%2F%C3%A9%3F')"
