@@ -127,6 +127,19 @@ def test_what_is_no_query_in_the_full_syntax_is_refused(texts: Index, text: str)
         texts.ids(search=text, queryType="full", searchFields=FIELDS)
 
 
+def test_long_queries_are_answered_or_refused_and_never_break(texts: Index) -> None:
+    assert texts.ids(search="fox " * 1000, searchFields="text") == ["1"]
+    assert texts.ids(search="|".join(["fox + fox"] * 20), searchFields="text") == ["1"]
+    assert texts.ids(search="(" * 40 + "fox" + ")" * 40, searchFields="text") == ["1"]
+    with pytest.raises(Invalid, match="more than 1024 clauses"):
+        texts.ids(search="fox " * 1100, searchFields="text")
+    with pytest.raises(Invalid, match="100000 are allowed"):
+        texts.ids(search="x" * 100_001, searchFields="text")
+    for deep in ("|".join(["fox + fox"] * 200), "(" * 60 + "fox"):
+        with pytest.raises(Unsupported, match="queries"):
+            texts.ids(search=deep, searchFields="text")
+
+
 def test_only_the_search_fields_are_searched(texts: Index) -> None:
     assert texts.ids(search="fish", searchFields="text") == []
     assert texts.ids(search="fish", searchFields="text, lines") == ["6"]

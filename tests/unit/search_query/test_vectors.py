@@ -135,6 +135,14 @@ def test_replaced_and_deleted_vectors_are_not_found(plane: Index) -> None:
     assert "east" not in plane.ids(vectorQueries=[near(0, -1)])
 
 
+def test_vectors_that_were_replaced_again_and_again_are_dropped_from_memory() -> None:
+    with index(vector("v", 2)) as built:
+        for turn in range(5):
+            built.put(*({"id": str(n), "v": [1, turn + n]} for n in range(1500)), at=float(turn), now=float(turn))
+            assert built.ids(vectorQueries=[near(0, 1, k=1)]) == ["1499"]
+        assert len(built.table.matrices["v"]) < 4 * 1500
+
+
 def test_many_vectors_are_ranked_as_numpy_ranks_them() -> None:
     random = np.random.default_rng(7)
     stored = random.standard_normal((5000, 8)).astype(np.float32)

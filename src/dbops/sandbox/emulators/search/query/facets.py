@@ -45,7 +45,8 @@ def read(schema: Schema, asked: Any) -> list[Facet]:
 def count(connection: sqlite3.Connection, schema: Schema, source: Source, facet: Facet) -> list[dict[str, Any]]:
     """Count one facet over all matches; documents without a value are in no bucket."""
     rows = _values(schema, source, facet.field)
-    grouped = f"SELECT v, count(DISTINCT n) AS many FROM ({rows}) WHERE v IS NOT NULL GROUP BY v"  # noqa: S608
+    many = "count(DISTINCT n)" if facet.field.repeated else "count(*)"
+    grouped = f"SELECT v, {many} AS many FROM ({rows}) WHERE v IS NOT NULL GROUP BY v"  # noqa: S608
     if facet.values or facet.interval is not None:
         if facet.field.repeated:
             raise Unsupported("facets by interval or ranges on collections")

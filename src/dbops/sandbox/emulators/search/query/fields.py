@@ -50,7 +50,7 @@ class Field:
     def has_column(self) -> bool:
         """Whether SQL must see it: its own column, or a place in that of the collection above it."""
         if self.type == COMPLEX:
-            return self.collection and any(child.has_column for child in walk(self.children))
+            return self.collection
         return self.type in _COMPARABLE and (self.key or self.filterable or self.sortable or self.facetable)
 
 

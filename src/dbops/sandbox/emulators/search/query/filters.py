@@ -8,6 +8,8 @@ import math
 from dataclasses import dataclass, field
 from typing import Any, assert_never
 
+import orjson
+
 from dbops.sandbox.emulators.search.query import lambdas, matching
 from dbops.sandbox.emulators.search.query.fields import (
     BOOLEAN,
@@ -110,8 +112,9 @@ class _Compiler:
             raise Invalid(
                 f"Invalid expression: search.in works on strings, and '{at.path}' is of type '{at.type}'.{_BEHIND}"
             )
-        self.values.extend(wanted)
-        return f"{sql} IN ({', '.join('?' * len(wanted))})"
+        # One value in JSON, however many there are: SQLite counts its parameters.
+        self.values.append(orjson.dumps(wanted).decode())
+        return f"{sql} IN (SELECT value FROM json_each(?))"  # noqa: S608
 
     def _compare(self, asked: Compare, scope: _Scope | None) -> str:
         at, sql = self._simple(asked.path, scope)

@@ -40,8 +40,12 @@ def read(schema: Schema, asked: Any) -> list[Question]:
 def nearest(table: Table, questions: list[Question], among: tuple[str, list[Any]], text: Source | None) -> Source:
     """Rank the rows that `among` leaves; with a text or with several vectors, the rankings are fused."""
     condition, values = among
-    rows = table.connection.execute(f"SELECT d.n FROM {table.docs} d WHERE {condition} ORDER BY d.n", values)  # noqa: S608
-    ids = np.fromiter((n for (n,) in rows), np.int64)
+    # As one JSON array: a hundred thousand rows would take SQLite's module twice the time.
+    (listed,) = table.connection.execute(
+        f"SELECT json_group_array(n) FROM (SELECT d.n AS n FROM {table.docs} d WHERE {condition} ORDER BY d.n)",  # noqa: S608
+        values,
+    ).fetchone()
+    ids = np.array(orjson.loads(listed), np.int64)
     rankings = [
         (question.weight, _ranking(table, field, question, ids)) for question in questions for field in question.fields
     ]

@@ -23,6 +23,7 @@ from dbops.sandbox.emulators.search.query.tree import (
 )
 
 _DEEPEST = 100
+_MOST_TOKENS = 400_000
 _TURNED: dict[Operator, Operator] = {"eq": "eq", "ne": "ne", "gt": "lt", "lt": "gt", "ge": "le", "le": "ge"}
 _LARGEST_INT32 = 2**31
 _LARGEST_INT64 = 2**63
@@ -37,6 +38,8 @@ class _Parser:
     def __init__(self, text: str) -> None:
         self._text = text
         self._tokens = tokens(text)
+        if len(self._tokens) > _MOST_TOKENS:
+            raise Invalid("Invalid expression: the filter is too long.")
         self._at = 0
         self._depth = 0
 

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from dbops.sandbox.emulators.search.query.refusal import Unsupported
+from dbops.sandbox.emulators.search.query.refusal import Invalid, Unsupported
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +29,7 @@ class Joined:
 
 Query = Words | Without | Joined
 _DEEPEST = 50
+_MOST = 1024
 
 
 def parse(text: str, *, every: bool) -> Query | None:
@@ -41,6 +42,8 @@ class _Parser:
         self._text = text
         self._at = 0
         self._every = every
+        self._read = 0
+        self._wrapped = 0
 
     def group(self, depth: int) -> Query | None:
         """Read up to a closing parenthesis. A change of operator wraps what was read, as there is no precedence."""
@@ -62,9 +65,22 @@ class _Parser:
             else:
                 part = self._operand(depth)
                 if part is not None:
-                    found = _joined(found, part, self._every if every is None else every)
+                    self._read += 1
+                    if self._read > _MOST:
+                        raise Invalid(f"The search text has more than {_MOST} clauses.")
+                    found = self._joined(found, part, self._every if every is None else every)
                     every = None
         return found
+
+    def _joined(self, found: Query | None, part: Query, every: bool) -> Query:
+        if found is None:
+            return part
+        if isinstance(found, Joined) and found.every == every:
+            return Joined(every, (*found.parts, part))
+        self._wrapped += 1
+        if self._wrapped > _DEEPEST:
+            raise Unsupported(f"queries with more than {_DEEPEST} changes of the operator")
+        return Joined(every, (found, part))
 
     def _operand(self, depth: int) -> Query | None:
         match self._text[self._at]:
@@ -107,11 +123,3 @@ class _Parser:
             letters.append(mark)
         word = "".join(letters[:-1] if prefix else letters)
         return Words(word, prefix=prefix) if word else None
-
-
-def _joined(found: Query | None, part: Query, every: bool) -> Query:
-    if found is None:
-        return part
-    if isinstance(found, Joined) and found.every == every:
-        return Joined(every, (*found.parts, part))
-    return Joined(every, (found, part))

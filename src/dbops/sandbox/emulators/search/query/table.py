@@ -194,6 +194,8 @@ class Table:
                 self._remove_words(n, body)
         for field in self.schema.vectors:
             self.connection.executemany(f"DELETE FROM {self.vectors_of(field)} WHERE n = ?", rows)  # noqa: S608
+        for matrix in self.matrices.values():
+            matrix.forgotten += len(rows)
         self.connection.executemany(f"DELETE FROM {self.docs} WHERE n = ?", rows)  # noqa: S608
 
     def _add_words(self, n: int, body: bytes) -> None:
