@@ -35,8 +35,8 @@ def look(name: str, place: Search, deadline: timedelta) -> Status:
             latency = timedelta(seconds=clock.monotonic() - began)
             return Status(name, "search", "ok", latency, _VERSION, {"key": "query"})
         latency = timedelta(seconds=clock.monotonic() - began)
-    facts = _facts(told["counters"])
-    return Status(name, "search", "ok", latency, _VERSION, facts, tuple(_quotas(name, facts)))
+    facts = used(told["counters"])
+    return Status(name, "search", "ok", latency, _VERSION, facts, tuple(quotas(name, facts)))
 
 
 def _refuse_unless_it_reads(service: search.Service, error: DbopsError) -> None:
@@ -49,7 +49,8 @@ def _refuse_unless_it_reads(service: search.Service, error: DbopsError) -> None:
         raise error from None
 
 
-def _facts(counters: Mapping[str, Any]) -> dict[str, Any]:
+def used(counters: Mapping[str, Any]) -> dict[str, Any]:
+    """Read what is used of each quota; a tier without a quota tells none."""
     facts: dict[str, Any] = {"key": "admin"}
     for name, (counter, is_size) in _COUNTERS.items():
         one: Mapping[str, Any] = counters.get(counter) or {}
@@ -59,7 +60,7 @@ def _facts(counters: Mapping[str, Any]) -> dict[str, Any]:
     return facts
 
 
-def _quotas(name: str, facts: Mapping[str, Any]) -> Iterator[Finding]:
+def quotas(name: str, facts: Mapping[str, Any]) -> Iterator[Finding]:
     """Warn before the service refuses what the application writes."""
     for counter, (_, is_size) in _COUNTERS.items():
         unit = "_bytes" if is_size else ""

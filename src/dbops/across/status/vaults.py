@@ -13,6 +13,7 @@ from dbops import units
 from dbops.across.status.facts import Status
 from dbops.config.model import Config, Copy, Objectives, Vault
 from dbops.copies import catalogue
+from dbops.copies.artifact import ABANDONED_AFTER
 from dbops.copies.manifest import MANIFEST
 from dbops.engine import clock
 from dbops.engine.finding import Finding, Severity, failure
@@ -23,12 +24,11 @@ from dbops.operations.vault.plan import lacking
 from dbops.stores import vault as places
 
 _LEAST = timedelta(milliseconds=250)
-_ABANDONED = timedelta(days=1)
 
 
 def look(place: Vault, config: Config, deadline: timedelta, now: datetime) -> Status:
     began = clock.monotonic()
-    held = _side_by_side(
+    held = side_by_side(
         {
             VAULT: lambda: _held(VAULT, places.connect(place, target=VAULT), now, None),
             **{name: _copy(name, copy, now) for name, copy in place.copies.items()},
@@ -64,14 +64,14 @@ def _seen(group: catalogue.Group, now: datetime) -> Seen:
     at, entries = group.address, group.entries
     written = entries[MANIFEST].modified if MANIFEST in entries else group.touched
     state = State.COMPLETE if MANIFEST in entries else State.BUILDING
-    if state is State.BUILDING and now - written > _ABANDONED:
+    if state is State.BUILDING and now - written > ABANDONED_AFTER:
         state = State.ABANDONED
     size = sum(entry.size for entry in entries.values())
     name = at.folder.rstrip("/")
     return Seen(name, at.store, at.target, at.kind, at.instant, state, len(entries), size, None, written)
 
 
-def _side_by_side(looks: Mapping[str, Callable[[], Held]], deadline: timedelta) -> dict[str, Held | DbopsError]:
+def side_by_side(looks: Mapping[str, Callable[[], Held]], deadline: timedelta) -> dict[str, Held | DbopsError]:
     """Look at all places at once; one that does not answer in time is told, and waited for by nobody."""
     answers: queue.Queue[tuple[str, Held | Exception]] = queue.Queue()
 
