@@ -9,15 +9,9 @@ from dbops.sandbox.emulators.search.given import is_object
 from dbops.sandbox.emulators.search.state import State
 from dbops.sandbox.emulators.web import Reply, Request
 
-# As the service knows them; which of them this emulator can do, the query part says.
-_PARAMETERS = frozenset(
-    """answers captions count debug facets filter highlight highlightPostTag highlightPreTag hybridSearch
-    minimumCoverage orderby queryLanguage queryRewrites queryType scoringParameters scoringProfile scoringStatistics
-    search searchFields searchMode select semanticConfiguration semanticErrorHandling semanticFields
-    semanticMaxWaitInMilliseconds semanticQuery sessionId skip speller top vectorFilterMode vectorQueries""".split()  # noqa: SIM905
-)
 _NUMBERS = {"skip": int, "top": int, "minimumCoverage": float}
 _REPEATED = {"facet", "scoringParameter"}
+_ONLY_IN_A_BODY = {"vectorQueries", "facets", "scoringParameters"}
 _NOT_PASSED_ON = {"api-version"}
 
 
@@ -41,12 +35,6 @@ def search(state: State, request: Request, name: str) -> Reply:
     body = request.json()
     if not is_object(body):
         raise invalid("The query is no JSON object.", parameter="parameters")
-    if unknown := sorted(body.keys() - _PARAMETERS):
-        raise Failure(
-            400,
-            f"The request is invalid. Details: parameters : The parameter '{unknown[0]}' in the request payload is not "
-            "a valid parameter for the operation 'search'.",
-        )
     found = _asked(state, name, body)
     if "@search.nextPageParameters" in found:
         version = request.query["api-version"]
@@ -64,7 +52,7 @@ def search_by_url(state: State, request: Request, name: str) -> Reply:
         if given in _NOT_PASSED_ON:
             continue
         parameter = given.removeprefix("$")
-        if parameter not in _PARAMETERS or parameter in {"vectorQueries", "facets"}:
+        if parameter in _ONLY_IN_A_BODY:
             raise Failure(400, f"The query parameter '{given}' is not valid for the operation 'search'.")
         wanted[parameter] = _typed(given, parameter, value)
     found = _asked(state, name, wanted)
