@@ -138,7 +138,7 @@ class Account:
 
     def _usage(self, container: Container) -> tuple[tuple[str, str], ...]:
         count, size = self._tables.sql.execute(
-            "SELECT count(*), coalesce(sum(length(body)), 0) FROM items WHERE container = ?", (container.number,)
+            f"SELECT count(*), coalesce(sum(length(body)), 0) FROM {container.items}"  # noqa: S608
         ).fetchone()
         return (
             ("x-ms-resource-usage", f"documentSize={size >> 20};documentsSize={size >> 10};documentsCount={count};"),

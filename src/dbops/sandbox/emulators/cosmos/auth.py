@@ -12,7 +12,8 @@ from dbops.sandbox.emulators.web import Request
 _KINDS = frozenset(
     {"dbs", "colls", "docs", "pkranges", "offers", "users", "permissions", "sprocs", "triggers", "udfs", "conflicts"}
 )
-_MASTER = "type=master&ver=1.0&sig="
+_MASTER = b"type%3Dmaster%26ver%3D1.0%26sig%3D"  # as clients quote it
+_QUOTED = ((b"+", b"%2B"), (b"/", b"%2F"), (b"=", b"%3D"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,19 +44,22 @@ class Guard:
 
     def check(self, request: Request, path: Path) -> None:
         """Refuse with 401 what the key did not sign."""
-        header = unquote(request.headers.get("authorization", ""))
+        header = request.headers.get("authorization", "").encode("latin-1", "replace")
         if not header:
             raise Refused(
                 401, "Required Header authorization is missing. Ensure a valid Authorization token is passed."
             )
-        if not header.startswith(_MASTER):
-            raise missing("tokens of Microsoft Entra ID and resource tokens")
         date = request.headers.get("x-ms-date", "").lower()
         text = f"{request.method.lower()}\n{path.kind}\n{path.resource}\n{date}\n\n"
         wanted = base64.b64encode(hmac.digest(self._key, text.encode(), "sha256"))
-        if not hmac.compare_digest(header[len(_MASTER) :].encode(), wanted):
-            raise Refused(
-                401,
-                "The input authorization token can't serve the request. The wrong key is being used or the expected"
-                f" payload is not built as per the protocol. The server used the following payload to sign: {text!r}",
-            )
+        for raw, quoted in _QUOTED:
+            wanted = wanted.replace(raw, quoted)
+        if hmac.compare_digest(header, _MASTER + wanted):
+            return
+        if not header.startswith(_MASTER[: _MASTER.index(b"%26")]):
+            raise missing("tokens of Microsoft Entra ID and resource tokens")
+        raise Refused(
+            401,
+            "The input authorization token can't serve the request. The wrong key is being used or the expected"
+            f" payload is not built as per the protocol. The server used the following payload to sign: {text!r}",
+        )

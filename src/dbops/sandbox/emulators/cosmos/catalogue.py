@@ -130,6 +130,7 @@ class Catalogue:
             self._tables.sql.execute(
                 "INSERT INTO containers VALUES (?, ?, ?, ?, ?)", (number, owner, name, rid, orjson.dumps(definition))
             )
+            self._tables.make_items(number)
             if offer is not None:
                 offers.insert(self._tables, definition, offer)
             made = containers.of(number, f"dbs/{database}/colls/{name}", definition, ())
@@ -194,9 +195,9 @@ class Catalogue:
         """Give each item its end anew: its own time to live, or the container's."""
         ttl = container.ttl
         self._tables.sql.execute(
-            """UPDATE items SET expires = CASE WHEN ?1 IS NULL OR coalesce(ttl, ?1) = -1 THEN NULL
-               ELSE ts + coalesce(ttl, ?1) END WHERE container = ?2""",
-            (ttl, container.number),
+            f"""UPDATE {container.items} SET expires = CASE WHEN ?1 IS NULL OR coalesce(ttl, ?1) = -1 THEN NULL
+               ELSE ts + coalesce(ttl, ?1) END""",  # noqa: S608
+            (ttl,),
         )
 
     def drop_container(self, database: str, name: str) -> None:
@@ -207,6 +208,5 @@ class Catalogue:
 
     def _delete(self, container: Container) -> None:
         offers.delete(self._tables, container.link)
-        for table in ("items", "uniques", "ranges"):
-            self._tables.sql.execute(f"DELETE FROM {table} WHERE container = ?", (container.number,))  # noqa: S608
+        self._tables.drop_items(container.number)
         self._tables.sql.execute("DELETE FROM containers WHERE number = ?", (container.number,))

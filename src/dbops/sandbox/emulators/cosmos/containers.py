@@ -7,6 +7,7 @@ from typing import Any, cast
 
 from dbops.sandbox.emulators.cosmos import keys
 from dbops.sandbox.emulators.cosmos.answers import Refused, missing
+from dbops.sandbox.emulators.cosmos.tables import items_of
 
 _INDEXING = {
     "indexingMode": "consistent",
@@ -34,6 +35,7 @@ class Range:
 @dataclass(frozen=True, slots=True)
 class Container:
     number: int
+    items: str  # the table that holds its items
     rid: str
     link: str  # dbs/<rid>/colls/<rid>/
     name: str  # dbs/<id>/colls/<id>
@@ -52,6 +54,7 @@ def of(number: int, name: str, definition: dict[str, Any], ranges: tuple[Range, 
     policy = cast("dict[str, Any]", definition.get("uniqueKeyPolicy") or {})
     return Container(
         number=number,
+        items=items_of(number),
         rid=definition["_rid"],
         link=definition["_self"],
         name=name,

@@ -16,21 +16,26 @@ from dbops.sandbox.emulators.cosmos.tables import Tables
 
 LARGEST = 2 * 1024 * 1024
 SYSTEM = ("_rid", "_self", "_etag", "_attachments", "_ts")
-_FIND = """SELECT seq, etag, body FROM items WHERE container = ? AND epk = ? AND pk = ? AND id = ?
-    AND (expires IS NULL OR expires > ?)"""
-_INSERT = """INSERT INTO items (seq, container, epk, pk, id, lsn, etag, ts, ttl, expires, body)
-    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING"""
-_EXPIRED = "SELECT seq FROM items WHERE container = ? AND epk = ? AND pk = ? AND id = ? AND expires <= ?"
-_UPDATE = "UPDATE items SET lsn = ?, etag = ?, ts = ?, ttl = ?, expires = ?, body = ? WHERE seq = ?"
+_FIND = "SELECT lsn, seq, ts, body FROM {} WHERE epk = ? AND pk = ? AND id = ? AND (expires IS NULL OR expires > ?)"
+_INSERT = """INSERT INTO {} (lsn, seq, epk, pk, id, ts, ttl, expires, body) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
+    ON CONFLICT DO NOTHING"""
+_UPDATE = "UPDATE {} SET lsn = ?, ts = ?, ttl = ?, expires = ?, body = ? WHERE lsn = ?"
+_DELETE = "DELETE FROM {} WHERE lsn = ?"
+_EXPIRED = "SELECT lsn, seq FROM {} WHERE epk = ? AND pk = ? AND id = ? AND expires <= ?"
 
 
 @dataclass(frozen=True, slots=True)
 class Stored:
     """An item as it is kept. The body is JSON, with all that the service adds."""
 
+    lsn: int
     seq: int
-    etag: str
+    ts: int
     body: bytes
+
+    @property
+    def etag(self) -> str:
+        return etag_of(self.lsn, self.ts)
 
     def document(self) -> dict[str, Any]:
         return orjson.loads(self.body)
@@ -74,8 +79,8 @@ def document_of(body: Any) -> dict[str, Any]:
 
 
 def find(within: Partition, name: str) -> Stored | None:
-    where = (within.container.number, within.key.epk, within.key.text, name, seconds())
-    row = within.tables.sql.execute(_FIND, where).fetchone()
+    where = (within.key.epk, within.key.text, name, seconds())
+    row = within.tables.sql.execute(_FIND.format(within.container.items), where).fetchone()
     return None if row is None else Stored(*row)
 
 
@@ -84,6 +89,11 @@ def must_find(within: Partition, name: str) -> Stored:
     if found is None:
         raise not_found(f"item {name}")
     return found
+
+
+def is_one_statement(container: Container) -> bool:
+    """Tell whether to create an item is one statement, which needs no transaction around it."""
+    return not container.unique and container.ttl is None
 
 
 def create(within: Partition, document: dict[str, Any]) -> Stored:
@@ -115,30 +125,28 @@ def delete(within: Partition, name: str, condition: Condition) -> Stored:
     found = must_find(within, name)
     condition.must_hold(found)
     within.tables.next()
-    _remove(within.tables, within.container, found.seq)
+    _remove(within.tables, within.container, found.lsn, found.seq)
     return found
 
 
 def delete_all(within: Partition) -> None:
-    where = (within.container.number, within.key.epk, within.key.text)
-    chosen = "SELECT seq FROM items WHERE container = ? AND epk = ? AND pk = ?"
-    for (seq,) in within.tables.sql.execute(chosen, where).fetchall():
-        _remove(within.tables, within.container, seq)
+    chosen = f"SELECT lsn, seq FROM {within.container.items} WHERE epk = ? AND pk = ?"  # noqa: S608
+    for lsn, seq in within.tables.sql.execute(chosen, (within.key.epk, within.key.text)).fetchall():
+        _remove(within.tables, within.container, lsn, seq)
 
 
 def purge(tables: Tables, container: Container, limit: int) -> None:
     """Delete what expired; nobody has seen it since."""
-    rows = tables.sql.execute(
-        "SELECT seq FROM items WHERE container = ? AND expires <= ? LIMIT ?", (container.number, seconds(), limit)
-    ).fetchall()
+    chosen = f"SELECT lsn, seq FROM {container.items} WHERE expires <= ? LIMIT ?"  # noqa: S608
+    rows = tables.sql.execute(chosen, (seconds(), limit)).fetchall()
     if rows:
         with tables.transaction():
-            for (seq,) in rows:
-                _remove(tables, container, seq)
+            for lsn, seq in rows:
+                _remove(tables, container, lsn, seq)
 
 
-def _remove(tables: Tables, container: Container, seq: int) -> None:
-    tables.sql.execute("DELETE FROM items WHERE seq = ?", (seq,))
+def _remove(tables: Tables, container: Container, lsn: int, seq: int) -> None:
+    tables.sql.execute(_DELETE.format(container.items), (lsn,))
     if container.unique:
         tables.sql.execute("DELETE FROM uniques WHERE seq = ?", (seq,))
 
@@ -146,19 +154,20 @@ def _remove(tables: Tables, container: Container, seq: int) -> None:
 def _insert(within: Partition, document: dict[str, Any]) -> Stored | None:
     """Write a new item; None when there is one with this id."""
     tables, container, key = within.tables, within.container, within.key
-    where = (container.number, key.epk, key.text, document["id"])
+    where = (key.epk, key.text, document["id"])
+    ts = seconds()
     if container.ttl is not None:  # what expired may still lie at this place
-        row = tables.sql.execute(_EXPIRED, (*where, seconds())).fetchone()
+        row = tables.sql.execute(_EXPIRED.format(container.items), (*where, ts)).fetchone()
         if row is not None:
-            _remove(tables, container, row[0])
-    seq, ts = tables.next(), seconds()
-    stored = _stored(container, seq, etag_of(seq, ts), ts, document)
+            _remove(tables, container, *row)
+    lsn = tables.next()
+    stored = _stored(container, lsn, lsn, ts, document)
     ttl = document.get("ttl")
-    row = (seq, *where, seq, stored.etag, ts, ttl, _end_of(container, ttl, ts), stored.body)
-    if tables.sql.execute(_INSERT, row).rowcount == 0:
+    row = (lsn, lsn, *where, ts, ttl, _end_of(container, ttl, ts), stored.body)
+    if tables.sql.execute(_INSERT.format(container.items), row).rowcount == 0:
         return None
     if container.unique:
-        _claim(within, seq, document)
+        _claim(within, lsn, document)
     return stored
 
 
@@ -166,13 +175,13 @@ def overwrite(within: Partition, found: Stored, document: dict[str, Any]) -> Sto
     """Write a new version of an item, at the end of the change feed."""
     tables, container = within.tables, within.container
     lsn, ts = tables.next(), seconds()
-    stored = _stored(container, found.seq, etag_of(lsn, ts), ts, document)
+    stored = _stored(container, lsn, found.seq, ts, document)
     if container.unique:
         tables.sql.execute("DELETE FROM uniques WHERE seq = ?", (found.seq,))
         _claim(within, found.seq, document)
     ttl = document.get("ttl")
-    row = (lsn, stored.etag, ts, ttl, _end_of(container, ttl, ts), stored.body, found.seq)
-    tables.sql.execute(_UPDATE, row)
+    row = (lsn, ts, ttl, _end_of(container, ttl, ts), stored.body, found.lsn)
+    tables.sql.execute(_UPDATE.format(container.items), row)
     return stored
 
 
@@ -184,7 +193,7 @@ def _end_of(container: Container, ttl: int | None, ts: int) -> int | None:
     return None if lives == -1 else ts + lives
 
 
-def _stored(container: Container, seq: int, etag: str, ts: int, document: dict[str, Any]) -> Stored:
+def _stored(container: Container, lsn: int, seq: int, ts: int, document: dict[str, Any]) -> Stored:
     for name in SYSTEM:
         document.pop(name, None)
     rid = base64.b64encode(base64.b64decode(container.rid.replace("-", "/")) + seq.to_bytes(8, "big")).decode()
@@ -192,7 +201,7 @@ def _stored(container: Container, seq: int, etag: str, ts: int, document: dict[s
     document |= {
         "_rid": rid,
         "_self": f"{container.link}docs/{rid}/",
-        "_etag": etag,
+        "_etag": etag_of(lsn, ts),
         "_attachments": "attachments/",
         "_ts": ts,
     }
@@ -202,7 +211,7 @@ def _stored(container: Container, seq: int, etag: str, ts: int, document: dict[s
         raise Refused(400, f"The input content is invalid: {error}") from error
     if len(body) > LARGEST:
         raise Refused(413, "Request size is too large")
-    return Stored(seq, etag, body)
+    return Stored(lsn, seq, ts, body)
 
 
 def _claim(within: Partition, seq: int, document: Mapping[str, Any]) -> None:
@@ -222,12 +231,12 @@ def _claim(within: Partition, seq: int, document: Mapping[str, Any]) -> None:
 def _release(within: Partition, value: str) -> None:
     """Give back a value whose item expired, and is only not swept yet."""
     row = within.tables.sql.execute(
-        """SELECT i.seq FROM uniques u JOIN items i ON i.seq = u.seq
-           WHERE u.container = ? AND u.value = ? AND i.expires <= ?""",
+        f"""SELECT i.lsn, i.seq FROM uniques u JOIN {within.container.items} i ON i.seq = u.seq
+           WHERE u.container = ? AND u.value = ? AND i.expires <= ?""",  # noqa: S608
         (within.container.number, value, seconds()),
     ).fetchone()
     if row is not None:
-        _remove(within.tables, within.container, row[0])
+        _remove(within.tables, within.container, *row)
 
 
 def _at(document: Any, path: tuple[str, ...]) -> Any:

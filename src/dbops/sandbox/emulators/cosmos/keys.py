@@ -85,12 +85,12 @@ def scheme(definition: Mapping[str, Any]) -> Scheme:
     kind, version = definition.get("kind", "Hash"), definition.get("version", 1)
     if not isinstance(paths, list) or not paths or kind not in {"Hash", "MultiHash"} or version not in {1, 2}:
         raise Refused(400, "The partition key definition is invalid: paths, kind and version must fit together.")
-    named = cast("list[Any]", paths)
-    if (kind == "Hash" and len(named) != 1) or (kind == "MultiHash" and (len(named) > 3 or version != 2)):
+    listed = cast("list[Any]", paths)
+    if (kind == "Hash" and len(listed) != 1) or (kind == "MultiHash" and (len(listed) > 3 or version != 2)):
         raise Refused(400, f"Too many partition key paths for kind {kind} of version {version}.")
-    if not all(isinstance(path, str) and path.startswith("/") and len(path) > 1 for path in named):
-        raise Refused(400, f"The partition key paths {named} are invalid.")
-    return Scheme(tuple(split(path) for path in named), kind, version)
+    if not all(isinstance(path, str) and path.startswith("/") and len(path) > 1 for path in listed):
+        raise Refused(400, f"The partition key paths {listed} are invalid.")
+    return Scheme(tuple(split(path) for path in listed), kind, version)
 
 
 def split(path: str) -> tuple[str, ...]:
@@ -109,12 +109,18 @@ def of_header(text: str) -> list[Any]:
     return cast("list[Any]", components)
 
 
-def must_match(scheme: Scheme, document: Mapping[str, Any], named: Key | None) -> Key:
+@lru_cache(maxsize=65536)
+def named(scheme: Scheme, text: str) -> Key:
+    """Find the key that a header names."""
+    return scheme.key(of_header(text))
+
+
+def must_match(scheme: Scheme, document: Mapping[str, Any], told: Key | None) -> Key:
     """Take the document's own key, which has to be the one that the request names."""
     key = scheme.of(document)
-    if named is None:
+    if told is None:
         raise Refused(400, "PartitionKey value must be supplied for this operation.")
-    if key != named:
+    if key != told:
         raise Refused(
             400,
             "PartitionKey extracted from document doesn't match the one specified in the header.",

@@ -40,13 +40,16 @@ def check_wishes(request: Request) -> None:
 def create(tables: Tables, container: Container, request: Request) -> Reply:
     """Create or upsert."""
     within, document = _sent(tables, container, request)
-    is_new = True
-    with tables.transaction():
-        if request.headers.get("x-ms-documentdb-is-upsert", "").lower() == "true":
+    if request.headers.get("x-ms-documentdb-is-upsert", "").lower() == "true":
+        with tables.transaction():
             stored, is_new = items.upsert(within, document, condition_of(request))
-        else:
-            stored = items.create(within, document)
-    return _written(within, stored, request, 201 if is_new else 200)
+        return _written(within, stored, request, 201 if is_new else 200)
+    if items.is_one_statement(container):
+        tables.reserve()
+        return _written(within, items.create(within, document), request, 201)
+    with tables.transaction():
+        stored = items.create(within, document)
+    return _written(within, stored, request, 201)
 
 
 def replace(tables: Tables, container: Container, request: Request, name: str) -> Reply:

@@ -59,7 +59,7 @@ def living(container: Container, number: str) -> Range:
 def key_of(headers: dict[str, str], container: Container) -> Key | None:
     """Read the partition key of a point operation."""
     named = headers.get("x-ms-documentdb-partitionkey")
-    return None if named is None else container.scheme.key(keys.of_header(named))
+    return None if named is None else keys.named(container.scheme, named)
 
 
 def must_have_key(headers: dict[str, str], container: Container) -> Key:
