@@ -108,3 +108,8 @@ def test_undefined_leaves_no_trace_in_objects_and_arrays() -> None:
 def test_a_condition_that_is_not_true_chooses_nothing() -> None:
     for condition in ("undefined", "null", "1", "'true'", "false", "c.nothing", "c.nothing = c.nothing"):
         assert list(sql.compile(f"SELECT * FROM c WHERE {condition}", {}).run([{"id": "1"}])) == []
+
+
+def test_two_paths_of_which_one_leads_nowhere_are_neither_equal_nor_unequal() -> None:
+    query = sql.compile("SELECT VALUE [c.a = c.b, c.a != c.b, c.b = c.a, c.b != c.a, c.b = c.b] FROM c", {})
+    assert list(query.run([{"a": 1}, {}, {"a": 1, "b": 1}])) == [[], [], [True, False, True, False, True]]
