@@ -1,6 +1,7 @@
 """How Alembic reaches a database of the platform: the section of alembic.ini is its target in dbops.toml."""
 
 from alembic import context
+
 from dbops.operations.migrate import environment
 
 options = {

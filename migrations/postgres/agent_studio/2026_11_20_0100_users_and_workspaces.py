@@ -1,4 +1,4 @@
-"""Users, workspaces, members"""
+"""Users, workspaces, members."""
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql as pg
@@ -16,7 +16,7 @@ def upgrade() -> None:
         sa.Column("email", sa.String(255), nullable=False),
         sa.Column("display_name", sa.String(255), nullable=False),
         sa.Column("avatar_url", sa.Text()),
-        sa.Column("azure_ad_oid", pg.UUID(), comment="Azure AD Object ID"),
+        sa.Column("azure_ad_oid", pg.UUID(), comment="Object id in Azure AD"),
         sa.Column("auth_provider", sa.String(50), server_default=sa.text("'azure_ad'"), nullable=False),
         sa.Column("is_active", sa.Boolean(), server_default=sa.text("true"), nullable=False),
         sa.Column("email_verified", sa.Boolean(), server_default=sa.text("false"), nullable=False),
@@ -28,15 +28,13 @@ def upgrade() -> None:
         ),
         sa.Column("last_login_at", sa.TIMESTAMP(timezone=True)),
         sa.Column("deleted_at", sa.TIMESTAMP(timezone=True)),
-        sa.Column("preferences", pg.JSONB(), server_default=sa.text("'{}'::jsonb")),
-        sa.Column("metadata", pg.JSONB(), server_default=sa.text("'{}'::jsonb")),
+        sa.Column("preferences", pg.JSONB(), server_default=sa.text("'{}'")),
+        sa.Column("metadata", pg.JSONB(), server_default=sa.text("'{}'")),
         sa.PrimaryKeyConstraint("user_id", name="users_pkey"),
         sa.UniqueConstraint("email", name="users_email_key"),
         sa.UniqueConstraint("azure_ad_oid", name="users_azure_ad_oid_key"),
-        sa.CheckConstraint(
-            "(email)::text ~* '^[A-Za-z0-9._%+-]+@[A-Za-z0-9.-]+\\.[A-Za-z]{2,}$'::text", name="user_email_valid"
-        ),
-        comment="TODO",
+        sa.CheckConstraint("email ~* '^[A-Za-z0-9._%+-]+@[A-Za-z0-9.-]+\\.[A-Za-z]{2,}$'", name="user_email_valid"),
+        comment="People, known by their Azure AD object",
     )
     attic.create_table(
         "workspaces",
@@ -46,9 +44,13 @@ def upgrade() -> None:
         sa.Column("description", sa.Text()),
         sa.Column("owner_id", pg.UUID(), nullable=False),
         sa.Column(
-            "tier", sa.String(50), server_default=sa.text("'free'"), nullable=False, comment="free, pro, enterprise"
+            "tier",
+            sa.String(50),
+            server_default=sa.text("'free'"),
+            nullable=False,
+            comment="What was paid for: free, pro, enterprise",
         ),
-        sa.Column("settings", pg.JSONB(), server_default=sa.text("'{}'::jsonb")),
+        sa.Column("settings", pg.JSONB(), server_default=sa.text("'{}'")),
         sa.Column("data_region", sa.String(50), server_default=sa.text("'us-east-1'"), nullable=False),
         sa.Column("retention_days", sa.Integer(), server_default=sa.text("90"), nullable=False),
         sa.Column(
@@ -57,13 +59,13 @@ def upgrade() -> None:
         sa.Column(
             "updated_at", sa.TIMESTAMP(timezone=True), server_default=sa.text("CURRENT_TIMESTAMP"), nullable=False
         ),
-        sa.Column("deleted_at", sa.TIMESTAMP(timezone=True), comment="Soft delete for GDPR compliance"),
-        sa.Column("metadata", pg.JSONB(), server_default=sa.text("'{}'::jsonb")),
+        sa.Column("deleted_at", sa.TIMESTAMP(timezone=True), comment="Set when the person asked to be forgotten"),
+        sa.Column("metadata", pg.JSONB(), server_default=sa.text("'{}'")),
         sa.PrimaryKeyConstraint("workspace_id", name="workspaces_pkey"),
         sa.UniqueConstraint("slug", name="workspaces_slug_key"),
-        sa.CheckConstraint("(slug)::text ~ '^[a-z0-9-]+$'::text", name="workspace_slug_valid"),
+        sa.CheckConstraint("slug ~ '^[a-z0-9-]+$'", name="workspace_slug_valid"),
         sa.CheckConstraint("tier IN ('free', 'pro', 'enterprise')", name="workspace_tier_valid"),
-        comment="TODO",
+        comment="The tenants: each owns agents, tools and workflows",
     )
     attic.create_table(
         "workspace_members",
@@ -97,7 +99,7 @@ def upgrade() -> None:
         ),
         sa.ForeignKeyConstraint(["invited_by"], ["users.user_id"], name="workspace_members_invited_by_fkey"),
         sa.CheckConstraint("role IN ('owner', 'admin', 'member', 'viewer')", name="workspace_member_role_valid"),
-        comment="TODO",
+        comment="Who belongs to a workspace, and as what",
     )
 
 

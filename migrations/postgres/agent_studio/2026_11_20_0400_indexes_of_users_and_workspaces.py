@@ -1,4 +1,4 @@
-"""Indexes: users, workspaces, members"""
+"""Indexes: users, workspaces, members."""
 
 import sqlalchemy as sa
 from alembic import op

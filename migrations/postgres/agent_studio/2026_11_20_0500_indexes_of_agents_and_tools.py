@@ -1,4 +1,4 @@
-"""Indexes: agents, tools, and the read model of workflows"""
+"""Indexes: agents, tools, and the read model of workflows."""
 
 import sqlalchemy as sa
 from alembic import op

@@ -1,4 +1,4 @@
-"""Indexes: permissions and the audit log"""
+"""Indexes: permissions and the audit log."""
 
 import sqlalchemy as sa
 from alembic import op

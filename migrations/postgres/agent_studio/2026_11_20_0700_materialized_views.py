@@ -1,4 +1,4 @@
-"""Materialized views, each with the unique index that a concurrent refresh needs"""
+"""Materialized views, each with the unique index that a concurrent refresh needs."""
 
 from alembic import op
 

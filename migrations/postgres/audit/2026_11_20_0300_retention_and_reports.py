@@ -1,4 +1,4 @@
-"""Retention policies and compliance reports"""
+"""Retention policies and compliance reports."""
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql as pg
@@ -14,8 +14,8 @@ def upgrade() -> None:
         "retention_policies",
         sa.Column("id", pg.UUID(), server_default=sa.text("gen_random_uuid()"), nullable=False),
         sa.Column("event_type", sa.String(100), nullable=False),
-        sa.Column("retention_days", sa.Integer(), nullable=False, comment="How long to keep"),
-        sa.Column("anonymize_after_days", sa.Integer(), comment="When to anonymize PII"),
+        sa.Column("retention_days", sa.Integer(), nullable=False, comment="Days until the events go"),
+        sa.Column("anonymize_after_days", sa.Integer(), comment="Days until personal data in them are made anonymous"),
         sa.Column("deletion_strategy", sa.String(50), server_default=sa.text("'hard_delete'"), nullable=False),
         sa.Column("created_at", sa.TIMESTAMP(timezone=True), server_default=sa.text("now()"), nullable=False),
         sa.Column("updated_at", sa.TIMESTAMP(timezone=True), server_default=sa.text("now()"), nullable=False),
@@ -24,12 +24,12 @@ def upgrade() -> None:
         sa.CheckConstraint(
             "deletion_strategy IN ('hard_delete', 'anonymize', 'archive')", name="retention_policies_deletion_check"
         ),
-        comment="TODO",
+        comment="How long events of a type are kept",
     )
     attic.create_table(
         "compliance_reports",
         sa.Column("id", pg.UUID(), server_default=sa.text("gen_random_uuid()"), nullable=False),
-        sa.Column("report_type", sa.String(100), nullable=False, comment="'gdpr', 'soc2', 'iso27001', 'nis2'"),
+        sa.Column("report_type", sa.String(100), nullable=False, comment="The rule book that it answers to"),
         sa.Column("start_date", sa.Date(), nullable=False),
         sa.Column("end_date", sa.Date(), nullable=False),
         sa.Column("filters", pg.JSONB()),
@@ -42,7 +42,7 @@ def upgrade() -> None:
             "report_type IN ('gdpr', 'soc2', 'iso27001', 'nis2', 'custom')", name="compliance_reports_type_check"
         ),
         sa.CheckConstraint("status IN ('generating', 'completed', 'failed')", name="compliance_reports_status_check"),
-        comment="TODO",
+        comment="Reports for auditors, and where their files are",
     )
 
 

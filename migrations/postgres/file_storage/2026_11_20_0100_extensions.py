@@ -1,4 +1,4 @@
-"""Extensions and roles that the schema needs"""
+"""The extension that the schema was written for."""
 
 from dbops.operations.migrate import objects
 
@@ -11,4 +11,4 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    pass  # extensions and roles stay: others may use them by now
+    pass  # an extension stays: others may use it by now

@@ -1,4 +1,4 @@
-"""Files and their versions"""
+"""Files and their versions."""
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql as pg
@@ -17,15 +17,15 @@ def upgrade() -> None:
         sa.Column("mime_type", sa.String(100), nullable=False),
         sa.Column("size_bytes", sa.BigInteger(), nullable=False),
         sa.Column("owner_id", pg.UUID(), nullable=False),
-        sa.Column("storage_key", sa.Text(), nullable=False, comment="S3 path"),
+        sa.Column("storage_key", sa.Text(), nullable=False, comment="Key of its bytes in object storage"),
         sa.Column("status", sa.String(50), server_default=sa.text("'uploading'"), nullable=False),
-        sa.Column("current_version_id", pg.UUID(), comment="Points to latest version"),
+        sa.Column("current_version_id", pg.UUID(), comment="The newest version"),
         sa.Column(
             "metadata",
             pg.JSONB(),
-            server_default=sa.text("'{}'::jsonb"),
+            server_default=sa.text("'{}'"),
             nullable=False,
-            comment="tags, description, custom fields",
+            comment="Tags, description, fields of one's own",
         ),
         sa.Column("uploaded_at", sa.TIMESTAMP(timezone=True), server_default=sa.text("now()"), nullable=False),
         sa.Column("last_accessed_at", sa.TIMESTAMP(timezone=True)),
@@ -35,7 +35,7 @@ def upgrade() -> None:
             "status IN ('uploading', 'scanning', 'available', 'quarantined', 'deleted')", name="files_status_check"
         ),
         sa.CheckConstraint("size_bytes >= 0", name="files_size_check"),
-        comment="TODO",
+        comment="A file as people see it; its bytes lie in object storage",
     )
     attic.create_table(
         "file_versions",
@@ -44,7 +44,7 @@ def upgrade() -> None:
         sa.Column("version_number", sa.Integer(), nullable=False),
         sa.Column("storage_key", sa.Text(), nullable=False),
         sa.Column("size_bytes", sa.BigInteger(), nullable=False),
-        sa.Column("checksum", sa.String(64), nullable=False, comment="SHA-256"),
+        sa.Column("checksum", sa.String(64), nullable=False, comment="SHA-256 of the bytes"),
         sa.Column("uploaded_by", pg.UUID(), nullable=False),
         sa.Column("uploaded_at", sa.TIMESTAMP(timezone=True), server_default=sa.text("now()"), nullable=False),
         sa.PrimaryKeyConstraint("id", name="file_versions_pkey"),
@@ -52,7 +52,7 @@ def upgrade() -> None:
         sa.UniqueConstraint("file_id", "version_number", name="file_versions_file_id_version_number_key"),
         sa.ForeignKeyConstraint(["file_id"], ["files.id"], name="file_versions_file_id_fkey", ondelete="CASCADE"),
         sa.CheckConstraint("size_bytes >= 0", name="file_versions_size_check"),
-        comment="TODO",
+        comment="Each upload of a file",
     )
 
 

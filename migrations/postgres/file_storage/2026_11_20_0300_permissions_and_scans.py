@@ -1,4 +1,4 @@
-"""Permissions and virus scans"""
+"""Permissions and virus scans."""
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql as pg
@@ -14,9 +14,16 @@ def upgrade() -> None:
         "file_permissions",
         sa.Column("id", pg.UUID(), server_default=sa.text("gen_random_uuid()"), nullable=False),
         sa.Column("file_id", pg.UUID(), nullable=False),
-        sa.Column("principal_type", sa.String(50), nullable=False, comment="'user', 'role', 'public'"),
-        sa.Column("principal_id", pg.UUID(), comment="User ID or Role ID (NULL for public)"),
-        sa.Column("permission_level", sa.String(50), nullable=False, comment="'read', 'write', 'delete'"),
+        sa.Column(
+            "principal_type", sa.String(50), nullable=False, comment="To whom it is given: a person, a role, everybody"
+        ),
+        sa.Column("principal_id", pg.UUID(), comment="The person or the role; nobody for public"),
+        sa.Column(
+            "permission_level",
+            sa.String(50),
+            nullable=False,
+            comment="What is allowed; each level holds those before it",
+        ),
         sa.Column("expires_at", sa.TIMESTAMP(timezone=True)),
         sa.Column("created_at", sa.TIMESTAMP(timezone=True), server_default=sa.text("now()"), nullable=False),
         sa.Column("created_by", pg.UUID(), nullable=False),
@@ -28,7 +35,7 @@ def upgrade() -> None:
         sa.CheckConstraint(
             "permission_level IN ('read', 'write', 'delete', 'admin')", name="file_permissions_level_check"
         ),
-        comment="TODO",
+        comment="Who may do what with a file",
     )
     attic.create_table(
         "scan_results",
@@ -37,7 +44,7 @@ def upgrade() -> None:
         sa.Column("version_id", pg.UUID(), nullable=False),
         sa.Column("scanner", sa.String(100), server_default=sa.text("'ClamAV'"), nullable=False),
         sa.Column("status", sa.String(50), nullable=False),
-        sa.Column("threats", pg.JSONB(), comment="Array of detected threats"),
+        sa.Column("threats", pg.JSONB(), comment="What was found"),
         sa.Column("scanned_at", sa.TIMESTAMP(timezone=True), server_default=sa.text("now()"), nullable=False),
         sa.PrimaryKeyConstraint("id", name="scan_results_pkey"),
         sa.ForeignKeyConstraint(["file_id"], ["files.id"], name="scan_results_file_id_fkey", ondelete="CASCADE"),
@@ -45,7 +52,7 @@ def upgrade() -> None:
             ["version_id"], ["file_versions.id"], name="scan_results_version_id_fkey", ondelete="CASCADE"
         ),
         sa.CheckConstraint("status IN ('clean', 'infected', 'error', 'skipped')", name="scan_results_status_check"),
-        comment="TODO",
+        comment="What the virus scanner said of a version",
     )
 
 

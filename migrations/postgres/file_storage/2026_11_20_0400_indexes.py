@@ -1,4 +1,4 @@
-"""Indexes"""
+"""Indexes."""
 
 import sqlalchemy as sa
 from alembic import op

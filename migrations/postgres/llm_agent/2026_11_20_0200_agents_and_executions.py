@@ -1,4 +1,4 @@
-"""Agents, executions, contexts, token usage"""
+"""Agents, executions, contexts, token usage."""
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql as pg
@@ -14,15 +14,15 @@ def upgrade() -> None:
         "agents",
         sa.Column("id", pg.UUID(), server_default=sa.text("gen_random_uuid()"), nullable=False),
         sa.Column("name", sa.String(255), nullable=False),
-        sa.Column("model", sa.String(100), nullable=False, comment="'gpt-4', 'gpt-3.5-turbo', 'claude-3-opus'"),
-        sa.Column("provider", sa.String(50), nullable=False, comment="'openai', 'anthropic'"),
+        sa.Column("model", sa.String(100), nullable=False, comment="Name of the model, such as gpt-4"),
+        sa.Column("provider", sa.String(50), nullable=False, comment="Who runs the model, such as openai"),
         sa.Column("system_prompt", sa.Text(), nullable=False),
         sa.Column(
             "configuration",
             pg.JSONB(),
-            server_default=sa.text("'{}'::jsonb"),
+            server_default=sa.text("'{}'"),
             nullable=False,
-            comment="temperature, max_tokens, etc.",
+            comment="Settings of the model: temperature, max_tokens ...",
         ),
         sa.Column("status", sa.String(50), server_default=sa.text("'active'"), nullable=False),
         sa.Column("created_at", sa.TIMESTAMP(timezone=True), server_default=sa.text("now()"), nullable=False),
@@ -30,7 +30,7 @@ def upgrade() -> None:
         sa.Column("created_by", pg.UUID(), nullable=False),
         sa.PrimaryKeyConstraint("id", name="agents_pkey"),
         sa.CheckConstraint("status IN ('active', 'inactive', 'archived')", name="agents_status_check"),
-        comment="TODO",
+        comment="A language model with its prompt and settings, ready to be run",
     )
     attic.create_table(
         "executions",
@@ -47,7 +47,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name="executions_pkey"),
         sa.ForeignKeyConstraint(["agent_id"], ["agents.id"], name="executions_agent_id_fkey", ondelete="CASCADE"),
         sa.CheckConstraint("status IN ('pending', 'running', 'completed', 'failed')", name="executions_status_check"),
-        comment="TODO",
+        comment="One run of an agent: what it was asked, what it answered, what it took",
     )
     attic.create_table(
         "contexts",
@@ -56,16 +56,16 @@ def upgrade() -> None:
         sa.Column(
             "messages",
             pg.JSONB(),
-            server_default=sa.text("'[]'::jsonb"),
+            server_default=sa.text("'[]'"),
             nullable=False,
-            comment="Array of {role, content, timestamp}",
+            comment="The messages, oldest first: {role, content, timestamp}",
         ),
         sa.Column("window_size", sa.Integer(), server_default=sa.text("10"), nullable=False),
         sa.Column("created_at", sa.TIMESTAMP(timezone=True), server_default=sa.text("now()"), nullable=False),
         sa.Column("updated_at", sa.TIMESTAMP(timezone=True), server_default=sa.text("now()"), nullable=False),
         sa.PrimaryKeyConstraint("id", name="contexts_pkey"),
         sa.ForeignKeyConstraint(["agent_id"], ["agents.id"], name="contexts_agent_id_fkey", ondelete="CASCADE"),
-        comment="TODO",
+        comment="The conversation that an agent remembers",
     )
     attic.create_table(
         "token_usage",
@@ -75,14 +75,14 @@ def upgrade() -> None:
         sa.Column("tokens_prompt", sa.Integer(), nullable=False),
         sa.Column("tokens_completion", sa.Integer(), nullable=False),
         sa.Column("tokens_total", sa.Integer(), nullable=False),
-        sa.Column("cost_usd", sa.Numeric(10, 6), comment="Cost in USD"),
+        sa.Column("cost_usd", sa.Numeric(10, 6), comment="What it cost, in US dollars"),
         sa.Column("recorded_at", sa.TIMESTAMP(timezone=True), server_default=sa.text("now()"), nullable=False),
         sa.PrimaryKeyConstraint("id", name="token_usage_pkey"),
         sa.ForeignKeyConstraint(["agent_id"], ["agents.id"], name="token_usage_agent_id_fkey", ondelete="CASCADE"),
         sa.ForeignKeyConstraint(
             ["execution_id"], ["executions.id"], name="token_usage_execution_id_fkey", ondelete="SET NULL"
         ),
-        comment="TODO",
+        comment="Tokens and money, for each execution",
     )
 
 

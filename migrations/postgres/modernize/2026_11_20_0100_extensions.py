@@ -1,4 +1,4 @@
-"""Extensions and roles that the schema needs"""
+"""Extensions, and the role that policies name."""
 
 from dbops.operations.migrate import objects
 

@@ -1,10 +1,10 @@
-"""Client accounts, users, engagements"""
+"""Client accounts, users, engagements."""
 
 import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects import postgresql as pg
 
-from dbops.operations.migrate import attic
+from dbops.operations.migrate import attic, objects
 
 revision = "2026_11_20_0200"
 down_revision = "2026_11_20_0100"
@@ -24,22 +24,28 @@ def upgrade() -> None:
         sa.Column("max_engagements", sa.Integer()),
         sa.Column("storage_quota_gb", sa.Integer()),
         sa.Column("api_quota_monthly", sa.Integer()),
-        sa.Column("settings", pg.JSONB(), server_default=sa.text("'{}'::jsonb")),
-        sa.Column("features_enabled", pg.JSONB(), server_default=sa.text("'{}'::jsonb")),
-        sa.Column("agent_configuration", pg.JSONB(), server_default=sa.text("'{}'::jsonb")),
-        sa.Column("branding", pg.JSONB(), server_default=sa.text("'{}'::jsonb")),
+        sa.Column("settings", pg.JSONB(), server_default=sa.text("'{}'")),
+        sa.Column("features_enabled", pg.JSONB(), server_default=sa.text("'{}'")),
+        sa.Column("agent_configuration", pg.JSONB(), server_default=sa.text("'{}'")),
+        sa.Column("branding", pg.JSONB(), server_default=sa.text("'{}'")),
         sa.Column(
             "business_objectives",
             pg.JSONB(),
-            server_default=sa.text(
-                '\'{"timeframe": "", "constraints": [], "primary_goals": [], "success_metrics": []}\'::jsonb'
+            server_default=objects.document(
+                {"timeframe": "", "constraints": [], "primary_goals": [], "success_metrics": []}
             ),
         ),
         sa.Column(
             "agent_preferences",
             pg.JSONB(),
-            server_default=sa.text(
-                '\'{"risk_tolerance": "moderate", "discovery_depth": "comprehensive", "automation_level": "assisted", "preferred_clouds": [], "compliance_requirements": []}\'::jsonb'
+            server_default=objects.document(
+                {
+                    "risk_tolerance": "moderate",
+                    "discovery_depth": "comprehensive",
+                    "automation_level": "assisted",
+                    "preferred_clouds": [],
+                    "compliance_requirements": [],
+                }
             ),
         ),
         sa.Column("created_at", sa.TIMESTAMP(timezone=True), server_default=sa.text("now()")),
@@ -48,17 +54,17 @@ def upgrade() -> None:
         sa.Column("is_active", sa.Boolean(), server_default=sa.text("true")),
         sa.PrimaryKeyConstraint("id", name="client_accounts_pkey"),
         sa.UniqueConstraint("slug", name="client_accounts_slug_unique"),
-        comment="TODO",
+        comment="The tenants: customers with their goals and settings",
     )
     attic.create_table(
         "users",
         sa.Column("id", pg.UUID(), server_default=sa.text("gen_random_uuid()"), nullable=False),
-        sa.Column("email", sa.LargeBinary(), nullable=False, comment="pgp_sym_encrypt() ciphertext"),
+        sa.Column("email", sa.LargeBinary(), nullable=False, comment="Encrypted by pgp_sym_encrypt()"),
         sa.Column(
             "email_hash",
             sa.String(64),
             nullable=False,
-            comment="encode(hmac(lower(email), key, 'sha256'), 'hex'): equality search and uniqueness",
+            comment="HMAC of the address in small letters: finds it, and keeps it unique",
         ),
         sa.Column("password_hash", sa.String(255)),
         sa.Column("first_name", sa.String(100)),
@@ -76,7 +82,7 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(
             ["default_client_id"], ["client_accounts.id"], name="users_default_client_id_fkey", ondelete="SET NULL"
         ),
-        comment="TODO",
+        comment="People; their addresses are encrypted, and found by a keyed hash",
     )
     attic.create_table(
         "engagements",
@@ -94,12 +100,19 @@ def upgrade() -> None:
         sa.Column("engagement_lead_id", pg.UUID()),
         sa.Column("client_contact_name", sa.String(255)),
         sa.Column("client_contact_email", sa.String(255)),
-        sa.Column("settings", pg.JSONB(), server_default=sa.text("'{}'::jsonb")),
+        sa.Column("settings", pg.JSONB(), server_default=sa.text("'{}'")),
         sa.Column(
             "migration_scope",
             pg.JSONB(),
-            server_default=sa.text(
-                '\'{"target_clouds": [], "business_units": [], "excluded_systems": [], "geographic_scope": [], "migration_strategies": [], "included_environments": []}\'::jsonb'
+            server_default=objects.document(
+                {
+                    "target_clouds": [],
+                    "business_units": [],
+                    "excluded_systems": [],
+                    "geographic_scope": [],
+                    "migration_strategies": [],
+                    "included_environments": [],
+                }
             ),
         ),
         sa.Column("created_at", sa.TIMESTAMP(timezone=True), server_default=sa.text("now()")),
@@ -112,7 +125,7 @@ def upgrade() -> None:
         ),
         sa.ForeignKeyConstraint(["engagement_lead_id"], ["users.id"], name="engagements_engagement_lead_id_fkey"),
         sa.ForeignKeyConstraint(["created_by"], ["users.id"], name="engagements_created_by_fkey"),
-        comment="TODO",
+        comment="A project for a customer: scope, team, time",
     )
     attic.create_table(
         "user_account_associations",
@@ -134,7 +147,7 @@ def upgrade() -> None:
             ondelete="CASCADE",
         ),
         sa.ForeignKeyConstraint(["created_by"], ["users.id"], name="user_account_associations_created_by_fkey"),
-        comment="TODO",
+        comment="Who works for which customer, and as what",
     )
     op.create_foreign_key(
         "users_default_engagement_id_fkey",
@@ -143,7 +156,7 @@ def upgrade() -> None:
         ["default_engagement_id"],
         ["id"],
         ondelete="SET NULL",
-    )  # LATE
+    )
 
 
 def downgrade() -> None:

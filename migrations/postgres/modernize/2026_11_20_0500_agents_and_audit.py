@@ -1,4 +1,4 @@
-"""Memory and tasks of agents, the audit log"""
+"""Memory and tasks of agents, the audit log."""
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql as pg
@@ -16,17 +16,17 @@ def upgrade() -> None:
         sa.Column("client_account_id", pg.UUID(), nullable=False),
         sa.Column("engagement_id", pg.UUID()),
         sa.Column("agent_type", sa.String(100), nullable=False),
-        sa.Column("memory_type", sa.String(50), comment="'pattern', 'decision', 'feedback'"),
+        sa.Column("memory_type", sa.String(50), comment="pattern, decision, feedback"),
         sa.Column("memory_content", pg.JSONB(), nullable=False),
         sa.Column("confidence_score", sa.Double(), server_default=sa.text("0.0")),
         sa.Column("usage_count", sa.Integer(), server_default=sa.text("0")),
-        sa.Column("context_tags", pg.JSONB(), server_default=sa.text("'[]'::jsonb")),
-        sa.Column("related_flows", pg.JSONB(), server_default=sa.text("'[]'::jsonb")),
+        sa.Column("context_tags", pg.JSONB(), server_default=sa.text("'[]'")),
+        sa.Column("related_flows", pg.JSONB(), server_default=sa.text("'[]'")),
         sa.Column("created_at", sa.TIMESTAMP(timezone=True), server_default=sa.text("now()")),
         sa.Column("updated_at", sa.TIMESTAMP(timezone=True), server_default=sa.text("now()")),
         sa.Column("last_accessed", sa.TIMESTAMP(timezone=True)),
         sa.PrimaryKeyConstraint("id", name="agent_memory_pkey"),
-        comment="TODO",
+        comment="What agents have learnt about a customer",
     )
     attic.create_table(
         "agent_task_history",
@@ -46,21 +46,21 @@ def upgrade() -> None:
         sa.Column("completed_at", sa.TIMESTAMP(timezone=True)),
         sa.Column("created_at", sa.TIMESTAMP(timezone=True), server_default=sa.text("now()")),
         sa.PrimaryKeyConstraint("id", name="agent_task_history_pkey"),
-        comment="TODO",
+        comment="What agents did, how long it took, whether it worked",
     )
     attic.create_table(
         "audit_log",
         sa.Column("id", pg.UUID(), server_default=sa.text("gen_random_uuid()"), nullable=False),
         sa.Column("table_name", sa.String(100), nullable=False),
         sa.Column("record_id", pg.UUID(), nullable=False),
-        sa.Column("operation", sa.String(10), nullable=False, comment="'INSERT', 'UPDATE', 'DELETE'"),
+        sa.Column("operation", sa.String(10), nullable=False, comment="INSERT, UPDATE, DELETE"),
         sa.Column("old_values", pg.JSONB()),
         sa.Column("new_values", pg.JSONB()),
         sa.Column("user_id", pg.UUID()),
         sa.Column("client_account_id", pg.UUID()),
         sa.Column("timestamp", sa.TIMESTAMP(timezone=True), server_default=sa.text("now()")),
         sa.PrimaryKeyConstraint("id", name="audit_log_pkey"),
-        comment="TODO",
+        comment="Every change of a tenant's row, written by triggers",
     )
 
 

@@ -1,4 +1,4 @@
-"""Indexes: client accounts, users, engagements"""
+"""Indexes: client accounts, users, engagements."""
 
 from alembic import op
 

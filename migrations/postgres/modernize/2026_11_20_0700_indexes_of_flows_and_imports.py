@@ -1,4 +1,4 @@
-"""Indexes: flows and imports"""
+"""Indexes: flows and imports."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -29,7 +29,7 @@ def upgrade() -> None:
         "idx_active_discovery_flows",
         "discovery_flows",
         ["client_account_id", "engagement_id"],
-        postgresql_where=sa.text("(status)::text = 'active'::text"),
+        postgresql_where=sa.text("status = 'active'"),
     )
     op.create_index("idx_discovery_flows_data_import_id", "discovery_flows", ["data_import_id"])
 

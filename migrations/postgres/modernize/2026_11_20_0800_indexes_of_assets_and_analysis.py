@@ -1,4 +1,4 @@
-"""Indexes: assets and what is said of them"""
+"""Indexes: assets and what is said of them."""
 
 from alembic import op
 

@@ -1,4 +1,4 @@
-"""Indexes: memory and tasks of agents, the audit log"""
+"""Indexes: memory and tasks of agents, the audit log."""
 
 from alembic import op
 

@@ -1,11 +1,11 @@
-"""Views"""
+"""The view of users that decrypts their addresses."""
 
 from dbops.operations.migrate import objects
 
 revision = "2026_11_20_1000"
 down_revision = "2026_11_20_0900"
 
-USERS_SECURE = """SELECT 
+USERS_SECURE = """SELECT
     id,
     pgp_sym_decrypt(email, NULLIF(current_setting('app.encryption_key', true), '')) AS email,
     first_name,

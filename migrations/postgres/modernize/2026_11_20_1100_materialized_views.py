@@ -1,4 +1,4 @@
-"""Materialized views, each with the unique index that a concurrent refresh needs"""
+"""Materialized views, each with the unique index that a concurrent refresh needs."""
 
 from alembic import op
 
@@ -7,7 +7,7 @@ from dbops.operations.migrate import objects
 revision = "2026_11_20_1100"
 down_revision = "2026_11_20_1000"
 
-ENGAGEMENT_SUMMARY = """SELECT 
+ENGAGEMENT_SUMMARY = """SELECT
     e.id AS engagement_id,
     e.client_account_id,
     e.name AS engagement_name,

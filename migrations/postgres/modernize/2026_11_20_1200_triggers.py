@@ -1,4 +1,4 @@
-"""Triggers"""
+"""Triggers: updated_at is kept true, and every change of a tenant is logged."""
 
 from alembic import op
 
@@ -39,105 +39,54 @@ BEGIN
 END;
 $$ LANGUAGE plpgsql"""
 
+DATED = (
+    "client_accounts",
+    "engagements",
+    "users",
+    "crewai_flow_state_extensions",
+    "data_imports",
+    "discovery_flows",
+    "assets",
+    "agent_memory",
+    "collection_flows",
+    "assessment_flows",
+)
+AUDITED = {  # each with the columns that must not be written to the log
+    "client_accounts": (),
+    "engagements": (),
+    "users": ("password_hash", "email", "email_hash"),
+    "user_account_associations": (),
+    "crewai_flow_state_extensions": (),
+    "data_imports": (),
+    "discovery_flows": (),
+    "assets": (),
+    "agent_memory": (),
+    "agent_task_history": (),
+    "collection_flows": (),
+    "assessment_flows": (),
+    "sixr_analysis": (),
+}
+
 
 def upgrade() -> None:
     op.execute(UPDATE_UPDATED_AT)
     op.execute(AUDIT_TRIGGER_FUNCTION)
-    objects.create_trigger("update_client_accounts_updated_at", "client_accounts", "BEFORE UPDATE", "update_updated_at")
-    objects.create_trigger(
-        "audit_client_accounts", "client_accounts", "AFTER INSERT OR DELETE OR UPDATE", "audit_trigger_function"
-    )
-    objects.create_trigger("update_engagements_updated_at", "engagements", "BEFORE UPDATE", "update_updated_at")
-    objects.create_trigger(
-        "audit_engagements", "engagements", "AFTER INSERT OR DELETE OR UPDATE", "audit_trigger_function"
-    )
-    objects.create_trigger("update_users_updated_at", "users", "BEFORE UPDATE", "update_updated_at")
-    objects.create_trigger(
-        "audit_users",
-        "users",
-        "AFTER INSERT OR DELETE OR UPDATE",
-        "audit_trigger_function",
-        arguments=(
-            "password_hash",
-            "email",
-            "email_hash",
-        ),
-    )
-    objects.create_trigger(
-        "audit_user_account_associations",
-        "user_account_associations",
-        "AFTER INSERT OR DELETE OR UPDATE",
-        "audit_trigger_function",
-    )
-    objects.create_trigger(
-        "update_crewai_flow_state_extensions_updated_at",
-        "crewai_flow_state_extensions",
-        "BEFORE UPDATE",
-        "update_updated_at",
-    )
-    objects.create_trigger(
-        "audit_crewai_flow_state_extensions",
-        "crewai_flow_state_extensions",
-        "AFTER INSERT OR DELETE OR UPDATE",
-        "audit_trigger_function",
-    )
-    objects.create_trigger("update_data_imports_updated_at", "data_imports", "BEFORE UPDATE", "update_updated_at")
-    objects.create_trigger(
-        "audit_data_imports", "data_imports", "AFTER INSERT OR DELETE OR UPDATE", "audit_trigger_function"
-    )
-    objects.create_trigger("update_discovery_flows_updated_at", "discovery_flows", "BEFORE UPDATE", "update_updated_at")
-    objects.create_trigger(
-        "audit_discovery_flows", "discovery_flows", "AFTER INSERT OR DELETE OR UPDATE", "audit_trigger_function"
-    )
-    objects.create_trigger("update_assets_updated_at", "assets", "BEFORE UPDATE", "update_updated_at")
-    objects.create_trigger("audit_assets", "assets", "AFTER INSERT OR DELETE OR UPDATE", "audit_trigger_function")
-    objects.create_trigger("update_agent_memory_updated_at", "agent_memory", "BEFORE UPDATE", "update_updated_at")
-    objects.create_trigger(
-        "audit_agent_memory", "agent_memory", "AFTER INSERT OR DELETE OR UPDATE", "audit_trigger_function"
-    )
-    objects.create_trigger(
-        "audit_agent_task_history", "agent_task_history", "AFTER INSERT OR DELETE OR UPDATE", "audit_trigger_function"
-    )
-    objects.create_trigger(
-        "update_collection_flows_updated_at", "collection_flows", "BEFORE UPDATE", "update_updated_at"
-    )
-    objects.create_trigger(
-        "audit_collection_flows", "collection_flows", "AFTER INSERT OR DELETE OR UPDATE", "audit_trigger_function"
-    )
-    objects.create_trigger(
-        "update_assessment_flows_updated_at", "assessment_flows", "BEFORE UPDATE", "update_updated_at"
-    )
-    objects.create_trigger(
-        "audit_assessment_flows", "assessment_flows", "AFTER INSERT OR DELETE OR UPDATE", "audit_trigger_function"
-    )
-    objects.create_trigger(
-        "audit_sixr_analysis", "sixr_analysis", "AFTER INSERT OR DELETE OR UPDATE", "audit_trigger_function"
-    )
+    for table in DATED:
+        objects.create_trigger(f"update_{table}_updated_at", table, "BEFORE UPDATE", "update_updated_at")
+    for table, hidden in AUDITED.items():
+        objects.create_trigger(
+            f"audit_{table}",
+            table,
+            "AFTER INSERT OR DELETE OR UPDATE",
+            "audit_trigger_function",
+            arguments=hidden,
+        )
 
 
 def downgrade() -> None:
-    objects.drop_trigger("audit_sixr_analysis", "sixr_analysis")
-    objects.drop_trigger("audit_assessment_flows", "assessment_flows")
-    objects.drop_trigger("update_assessment_flows_updated_at", "assessment_flows")
-    objects.drop_trigger("audit_collection_flows", "collection_flows")
-    objects.drop_trigger("update_collection_flows_updated_at", "collection_flows")
-    objects.drop_trigger("audit_agent_task_history", "agent_task_history")
-    objects.drop_trigger("audit_agent_memory", "agent_memory")
-    objects.drop_trigger("update_agent_memory_updated_at", "agent_memory")
-    objects.drop_trigger("audit_assets", "assets")
-    objects.drop_trigger("update_assets_updated_at", "assets")
-    objects.drop_trigger("audit_discovery_flows", "discovery_flows")
-    objects.drop_trigger("update_discovery_flows_updated_at", "discovery_flows")
-    objects.drop_trigger("audit_data_imports", "data_imports")
-    objects.drop_trigger("update_data_imports_updated_at", "data_imports")
-    objects.drop_trigger("audit_crewai_flow_state_extensions", "crewai_flow_state_extensions")
-    objects.drop_trigger("update_crewai_flow_state_extensions_updated_at", "crewai_flow_state_extensions")
-    objects.drop_trigger("audit_user_account_associations", "user_account_associations")
-    objects.drop_trigger("audit_users", "users")
-    objects.drop_trigger("update_users_updated_at", "users")
-    objects.drop_trigger("audit_engagements", "engagements")
-    objects.drop_trigger("update_engagements_updated_at", "engagements")
-    objects.drop_trigger("audit_client_accounts", "client_accounts")
-    objects.drop_trigger("update_client_accounts_updated_at", "client_accounts")
-    op.execute("DROP FUNCTION update_updated_at()")
+    for table in AUDITED:
+        objects.drop_trigger(f"audit_{table}", table)
+    for table in DATED:
+        objects.drop_trigger(f"update_{table}_updated_at", table)
     op.execute("DROP FUNCTION audit_trigger_function()")
+    op.execute("DROP FUNCTION update_updated_at()")

@@ -1,4 +1,4 @@
-"""Templates, notifications, preferences"""
+"""Templates, notifications, preferences."""
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql as pg
@@ -14,15 +14,15 @@ def upgrade() -> None:
         "notification_templates",
         sa.Column("id", pg.UUID(), server_default=sa.text("gen_random_uuid()"), nullable=False),
         sa.Column("name", sa.String(255), nullable=False),
-        sa.Column("channel", sa.String(50), nullable=False, comment="'email', 'sms', 'webhook', 'in_app'"),
-        sa.Column("subject", sa.String(500), comment="For email"),
-        sa.Column("body", sa.Text(), nullable=False, comment="Twig template"),
+        sa.Column("channel", sa.String(50), nullable=False, comment="The way it is sent"),
+        sa.Column("subject", sa.String(500), comment="Subject of an e-mail"),
+        sa.Column("body", sa.Text(), nullable=False, comment="The text, as a Twig template"),
         sa.Column(
             "variables",
             pg.JSONB(),
-            server_default=sa.text("'[]'::jsonb"),
+            server_default=sa.text("'[]'"),
             nullable=False,
-            comment="Array of variable names",
+            comment="Names of the variables in the text",
         ),
         sa.Column("status", sa.String(50), server_default=sa.text("'active'"), nullable=False),
         sa.Column("created_at", sa.TIMESTAMP(timezone=True), server_default=sa.text("now()"), nullable=False),
@@ -33,19 +33,19 @@ def upgrade() -> None:
             "channel IN ('email', 'sms', 'webhook', 'in_app')", name="notification_templates_channel_check"
         ),
         sa.CheckConstraint("status IN ('active', 'inactive')", name="notification_templates_status_check"),
-        comment="TODO",
+        comment="The text of a kind of message, for one channel",
     )
     attic.create_table(
         "notifications",
         sa.Column("id", pg.UUID(), server_default=sa.text("gen_random_uuid()"), nullable=False),
-        sa.Column("recipient_id", pg.UUID(), nullable=False, comment="User ID"),
+        sa.Column("recipient_id", pg.UUID(), nullable=False, comment="The person who gets it"),
         sa.Column("template_id", pg.UUID()),
         sa.Column("channel", sa.String(50), nullable=False),
         sa.Column("priority", sa.String(50), server_default=sa.text("'normal'"), nullable=False),
         sa.Column("status", sa.String(50), server_default=sa.text("'pending'"), nullable=False),
         sa.Column("subject", sa.String(500)),
         sa.Column("body", sa.Text(), nullable=False),
-        sa.Column("metadata", pg.JSONB(), server_default=sa.text("'{}'::jsonb"), nullable=False),
+        sa.Column("metadata", pg.JSONB(), server_default=sa.text("'{}'"), nullable=False),
         sa.Column("scheduled_at", sa.TIMESTAMP(timezone=True)),
         sa.Column("sent_at", sa.TIMESTAMP(timezone=True)),
         sa.Column("delivered_at", sa.TIMESTAMP(timezone=True)),
@@ -64,7 +64,7 @@ def upgrade() -> None:
             "status IN ('pending', 'sending', 'sent', 'delivered', 'failed', 'bounced', 'cancelled')",
             name="notifications_status_check",
         ),
-        comment="TODO",
+        comment="One message to one person, from scheduled to read",
     )
     attic.create_table(
         "notification_preferences",
@@ -77,7 +77,7 @@ def upgrade() -> None:
             sa.String(50),
             server_default=sa.text("'immediate'"),
             nullable=False,
-            comment="'immediate', 'digest', 'off'",
+            comment="At once, collected by hour, day or week, or not at all",
         ),
         sa.Column("created_at", sa.TIMESTAMP(timezone=True), server_default=sa.text("now()"), nullable=False),
         sa.Column("updated_at", sa.TIMESTAMP(timezone=True), server_default=sa.text("now()"), nullable=False),
@@ -90,7 +90,7 @@ def upgrade() -> None:
             "frequency IN ('immediate', 'hourly', 'daily', 'weekly', 'off')",
             name="notification_preferences_frequency_check",
         ),
-        comment="TODO",
+        comment="What a person wants to hear, by channel",
     )
 
 

@@ -1,15 +1,14 @@
-"""Extensions, types, and what tables need beside"""
+"""Extensions, enum types, and the function that tags are indexed by."""
 
 from dbops.operations.migrate import attic, objects
 
 revision = "2026_11_20_0100"
 down_revision = None
 
-JSONB_KEYS_ARRAY = """CREATE OR REPLACE FUNCTION public.jsonb_keys_array(j jsonb)
- RETURNS text[]
- LANGUAGE sql
- IMMUTABLE PARALLEL SAFE
-AS $function$ SELECT ARRAY(SELECT jsonb_object_keys(j)) $function$"""
+JSONB_KEYS_ARRAY = """CREATE FUNCTION jsonb_keys_array(j jsonb)
+RETURNS text[]
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+AS $$ SELECT ARRAY(SELECT jsonb_object_keys(j)) $$"""
 
 
 def upgrade() -> None:

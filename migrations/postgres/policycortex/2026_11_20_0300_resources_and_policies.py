@@ -1,4 +1,4 @@
-"""Resources of the cloud, and the policies for them"""
+"""Resources of the cloud, and the policies for them."""
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql as pg
@@ -20,8 +20,8 @@ def upgrade() -> None:
         sa.Column("name", sa.String(255), nullable=False),
         sa.Column("type", pg.ENUM(name="resource_type", create_type=False), nullable=False),
         sa.Column("location", sa.String(100), nullable=False),
-        sa.Column("properties", pg.JSONB(), server_default=sa.text("'{}'::jsonb")),
-        sa.Column("tags", pg.JSONB(), server_default=sa.text("'{}'::jsonb")),
+        sa.Column("properties", pg.JSONB(), server_default=sa.text("'{}'")),
+        sa.Column("tags", pg.JSONB(), server_default=sa.text("'{}'")),
         sa.Column("created_at", sa.TIMESTAMP(timezone=True), server_default=sa.text("now()")),
         sa.Column("updated_at", sa.TIMESTAMP(timezone=True), server_default=sa.text("now()")),
         sa.Column("synced_at", sa.TIMESTAMP(timezone=True)),
@@ -30,7 +30,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name="resources_pkey"),
         sa.UniqueConstraint("azure_resource_id", name="resources_azure_resource_id_key"),
         sa.ForeignKeyConstraint(["tenant_id"], ["tenants.id"], name="resources_tenant_id_fkey"),
-        comment="TODO",
+        comment="Resources of the cloud, as the last sync saw them",
     )
     attic.create_table(
         "policies",
@@ -48,7 +48,7 @@ def upgrade() -> None:
             nullable=False,
         ),
         sa.Column("definition", pg.JSONB(), nullable=False),
-        sa.Column("metadata", pg.JSONB(), server_default=sa.text("'{}'::jsonb")),
+        sa.Column("metadata", pg.JSONB(), server_default=sa.text("'{}'")),
         sa.Column("enabled", sa.Boolean(), server_default=sa.text("true"), nullable=False),
         sa.Column("version", sa.Integer(), server_default=sa.text("1"), nullable=False),
         sa.Column("created_by", pg.UUID()),
@@ -58,7 +58,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name="policies_pkey"),
         sa.ForeignKeyConstraint(["tenant_id"], ["tenants.id"], name="policies_tenant_id_fkey"),
         sa.ForeignKeyConstraint(["created_by"], ["users.id"], name="policies_created_by_fkey"),
-        comment="TODO",
+        comment="What resources are judged by; without a tenant it holds for all",
     )
     attic.create_table(
         "policy_versions",
@@ -66,7 +66,7 @@ def upgrade() -> None:
         sa.Column("policy_id", pg.UUID(), nullable=False),
         sa.Column("version", sa.Integer(), nullable=False),
         sa.Column("definition", pg.JSONB(), nullable=False),
-        sa.Column("metadata", pg.JSONB(), server_default=sa.text("'{}'::jsonb")),
+        sa.Column("metadata", pg.JSONB(), server_default=sa.text("'{}'")),
         sa.Column("changes", sa.Text()),
         sa.Column("created_by", pg.UUID()),
         sa.Column("created_at", sa.TIMESTAMP(timezone=True), server_default=sa.text("now()")),
@@ -74,7 +74,7 @@ def upgrade() -> None:
         sa.UniqueConstraint("policy_id", "version", name="policy_versions_policy_id_version_key"),
         sa.ForeignKeyConstraint(["policy_id"], ["policies.id"], name="policy_versions_policy_id_fkey"),
         sa.ForeignKeyConstraint(["created_by"], ["users.id"], name="policy_versions_created_by_fkey"),
-        comment="TODO",
+        comment="Each earlier definition of a policy, and why it changed",
     )
 
 

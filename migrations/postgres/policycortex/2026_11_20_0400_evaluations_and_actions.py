@@ -1,4 +1,4 @@
-"""Evaluations of policies, and what followed"""
+"""Evaluations of policies, and what followed."""
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql as pg
@@ -23,8 +23,8 @@ def upgrade() -> None:
             nullable=False,
         ),
         sa.Column("result", pg.ENUM(name="evaluation_result", create_type=False)),
-        sa.Column("score", sa.Numeric(5, 2), comment="0.00 to 100.00"),
-        sa.Column("evidence", pg.JSONB(), server_default=sa.text("'[]'::jsonb")),
+        sa.Column("score", sa.Numeric(5, 2), comment="Per cent, 0.00 to 100.00"),
+        sa.Column("evidence", pg.JSONB(), server_default=sa.text("'[]'")),
         sa.Column("recommendations", pg.ARRAY(sa.Text())),
         sa.Column("error_message", sa.Text()),
         sa.Column("execution_time_ms", sa.Integer()),
@@ -37,7 +37,7 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(["tenant_id"], ["tenants.id"], name="policy_evaluations_tenant_id_fkey"),
         sa.ForeignKeyConstraint(["policy_id"], ["policies.id"], name="policy_evaluations_policy_id_fkey"),
         sa.ForeignKeyConstraint(["resource_id"], ["resources.id"], name="policy_evaluations_resource_id_fkey"),
-        comment="TODO",
+        comment="How one policy judged one resource; one at a time is open",
     )
     attic.create_table(
         "actions",
@@ -48,7 +48,7 @@ def upgrade() -> None:
         sa.Column("name", sa.String(255), nullable=False),
         sa.Column("description", sa.Text()),
         sa.Column("action_type", sa.String(100), nullable=False),
-        sa.Column("parameters", pg.JSONB(), server_default=sa.text("'{}'::jsonb")),
+        sa.Column("parameters", pg.JSONB(), server_default=sa.text("'{}'")),
         sa.Column(
             "status",
             pg.ENUM(name="execution_status", create_type=False),
@@ -72,7 +72,7 @@ def upgrade() -> None:
         ),
         sa.ForeignKeyConstraint(["executed_by"], ["users.id"], name="actions_executed_by_fkey"),
         sa.ForeignKeyConstraint(["approved_by"], ["users.id"], name="actions_approved_by_fkey"),
-        comment="TODO",
+        comment="What was done, or would be done, to put a resource right",
     )
     attic.create_table(
         "compliance_reports",
@@ -80,7 +80,7 @@ def upgrade() -> None:
         sa.Column("tenant_id", pg.UUID(), nullable=False),
         sa.Column("name", sa.String(255), nullable=False),
         sa.Column("description", sa.Text()),
-        sa.Column("filters", pg.JSONB(), server_default=sa.text("'{}'::jsonb")),
+        sa.Column("filters", pg.JSONB(), server_default=sa.text("'{}'")),
         sa.Column("generated_by", pg.UUID()),
         sa.Column("status", sa.String(50), server_default=sa.text("'pending'"), nullable=False),
         sa.Column("results", pg.JSONB()),
@@ -89,7 +89,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name="compliance_reports_pkey"),
         sa.ForeignKeyConstraint(["tenant_id"], ["tenants.id"], name="compliance_reports_tenant_id_fkey"),
         sa.ForeignKeyConstraint(["generated_by"], ["users.id"], name="compliance_reports_generated_by_fkey"),
-        comment="TODO",
+        comment="Reports for auditors, with their summary",
     )
 
 

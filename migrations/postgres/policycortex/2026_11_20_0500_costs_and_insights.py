@@ -1,4 +1,4 @@
-"""Costs, security events, insights"""
+"""Costs, security events, insights."""
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql as pg
@@ -30,7 +30,7 @@ def upgrade() -> None:
         sa.UniqueConstraint("resource_id", "date", "service_name", name="cost_data_resource_id_date_service_name_key"),
         sa.ForeignKeyConstraint(["tenant_id"], ["tenants.id"], name="cost_data_tenant_id_fkey"),
         sa.ForeignKeyConstraint(["resource_id"], ["resources.id"], name="cost_data_resource_id_fkey"),
-        comment="TODO",
+        comment="What resources cost by day; partitions by month",
         postgresql_partition_by="RANGE (date)",
     )
     attic.create_table(
@@ -43,7 +43,7 @@ def upgrade() -> None:
         sa.Column("title", sa.String(255), nullable=False),
         sa.Column("description", sa.Text()),
         sa.Column("source", sa.String(100)),
-        sa.Column("event_data", pg.JSONB(), server_default=sa.text("'{}'::jsonb")),
+        sa.Column("event_data", pg.JSONB(), server_default=sa.text("'{}'")),
         sa.Column("detected_at", sa.TIMESTAMP(timezone=True), nullable=False),
         sa.Column("acknowledged", sa.Boolean(), server_default=sa.text("false")),
         sa.Column("acknowledged_by", pg.UUID()),
@@ -57,7 +57,7 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(["resource_id"], ["resources.id"], name="security_events_resource_id_fkey"),
         sa.ForeignKeyConstraint(["acknowledged_by"], ["users.id"], name="security_events_acknowledged_by_fkey"),
         sa.ForeignKeyConstraint(["resolved_by"], ["users.id"], name="security_events_resolved_by_fkey"),
-        comment="TODO",
+        comment="Security events, from detection to resolution",
     )
     attic.create_table(
         "ai_insights",
@@ -69,7 +69,7 @@ def upgrade() -> None:
         sa.Column("description", sa.Text()),
         sa.Column("severity", pg.ENUM(name="severity_level", create_type=False), nullable=False),
         sa.Column("confidence", sa.Numeric(3, 2)),
-        sa.Column("data", pg.JSONB(), server_default=sa.text("'{}'::jsonb")),
+        sa.Column("data", pg.JSONB(), server_default=sa.text("'{}'")),
         sa.Column("recommendations", pg.ARRAY(sa.Text())),
         sa.Column("generated_at", sa.TIMESTAMP(timezone=True), server_default=sa.text("now()")),
         sa.Column("expires_at", sa.TIMESTAMP(timezone=True)),
@@ -79,10 +79,8 @@ def upgrade() -> None:
         ),
         sa.ForeignKeyConstraint(["tenant_id"], ["tenants.id"], name="ai_insights_tenant_id_fkey"),
         sa.ForeignKeyConstraint(["resource_id"], ["resources.id"], name="ai_insights_resource_id_fkey"),
-        sa.CheckConstraint(
-            "(confidence >= (0)::numeric) AND (confidence <= (1)::numeric)", name="ai_insights_confidence_check"
-        ),
-        comment="TODO",
+        sa.CheckConstraint("confidence >= 0 AND confidence <= 1", name="ai_insights_confidence_check"),
+        comment="What the models found, with their confidence",
     )
 
 

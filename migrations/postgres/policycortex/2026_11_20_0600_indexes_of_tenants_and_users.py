@@ -1,4 +1,4 @@
-"""Indexes: tenants and their users"""
+"""Indexes: tenants and their users."""
 
 from alembic import op
 

@@ -1,4 +1,4 @@
-"""Indexes: resources of the cloud, and the policies for them"""
+"""Indexes: resources of the cloud, and the policies for them."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -20,11 +20,7 @@ def upgrade() -> None:
     op.create_index(
         "idx_resources_search",
         "resources",
-        [
-            sa.text(
-                "to_tsvector('english'::regconfig, (((name)::text || ' '::text) || COALESCE((properties ->> 'description'::text), ''::text)))"
-            )
-        ],
+        [sa.text("to_tsvector('english', name || ' ' || COALESCE(properties ->> 'description', ''))")],
         postgresql_using="gin",
     )
     op.create_index("idx_policies_tenant_id", "policies", ["tenant_id"])
@@ -39,7 +35,7 @@ def upgrade() -> None:
         "policies",
         [
             sa.text(
-                "to_tsvector('english'::regconfig, (((((name)::text || ' '::text) || COALESCE(description, ''::text)) || ' '::text) || (COALESCE(display_name, ''::character varying))::text))"
+                "to_tsvector('english', name || ' ' || COALESCE(description, '') || ' ' || COALESCE(display_name, ''))"
             )
         ],
         postgresql_using="gin",

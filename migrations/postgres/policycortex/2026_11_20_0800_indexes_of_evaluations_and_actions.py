@@ -1,4 +1,4 @@
-"""Indexes: evaluations of policies, and what followed"""
+"""Indexes: evaluations of policies, and what followed."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -13,7 +13,7 @@ def upgrade() -> None:
         "policy_evaluations",
         ["policy_id", "resource_id"],
         unique=True,
-        postgresql_where=sa.text("status = ANY (ARRAY['pending'::evaluation_status, 'evaluating'::evaluation_status])"),
+        postgresql_where=sa.text("status IN ('pending', 'evaluating')"),
     )
     op.create_index("idx_policy_evaluations_tenant_id", "policy_evaluations", ["tenant_id"])
     op.create_index("idx_policy_evaluations_policy_id", "policy_evaluations", ["policy_id"])

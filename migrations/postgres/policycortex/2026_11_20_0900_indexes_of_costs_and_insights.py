@@ -1,4 +1,4 @@
-"""Indexes: costs, security events, insights"""
+"""Indexes: costs, security events, insights."""
 
 from alembic import op
 

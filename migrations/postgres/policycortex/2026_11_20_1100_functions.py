@@ -1,4 +1,4 @@
-"""Functions"""
+"""Functions that dashboards ask."""
 
 from alembic import op
 
@@ -10,7 +10,7 @@ RETURNS DECIMAL(5,2) AS $$
 DECLARE
     compliance_score DECIMAL(5,2);
 BEGIN
-    SELECT 
+    SELECT
         ROUND(
             AVG(CASE WHEN pe.result = 'compliant' THEN 100 ELSE 0 END), 2
         ) INTO compliance_score
@@ -20,7 +20,7 @@ BEGIN
         WHERE resource_id = resource_uuid AND evaluated_at IS NOT NULL
         ORDER BY policy_id, evaluated_at DESC
     ) pe;
-        
+
     RETURN COALESCE(compliance_score, 0);
 END;
 $$ LANGUAGE plpgsql"""
@@ -37,12 +37,12 @@ RETURNS TABLE(
 ) AS $$
 BEGIN
     RETURN QUERY
-    SELECT 
+    SELECT
         pe.evaluated_at::date as date,
         COUNT(*) as total_evaluations,
         COUNT(CASE WHEN pe.result = 'compliant' THEN 1 END) as compliant_count,
         ROUND(
-            COUNT(CASE WHEN pe.result = 'compliant' THEN 1 END)::decimal / 
+            COUNT(CASE WHEN pe.result = 'compliant' THEN 1 END)::decimal /
             COUNT(*) * 100, 2
         ) as compliance_rate
     FROM policy_evaluations pe
@@ -62,21 +62,21 @@ DECLARE
     resource_count INTEGER;
 BEGIN
     -- Get policy severity weight
-    SELECT 
-        CASE 
+    SELECT
+        CASE
             WHEN severity = 'critical' THEN 1.0
             WHEN severity = 'high' THEN 0.8
             WHEN severity = 'medium' THEN 0.6
             WHEN severity = 'low' THEN 0.4
             ELSE 0.2
         END INTO severity_weight
-    FROM policies 
+    FROM policies
     WHERE id = policy_uuid;
-    
+
     -- Get compliance statistics
-    SELECT 
+    SELECT
         ROUND(
-            COUNT(CASE WHEN pe.result = 'non_compliant' THEN 1 END)::decimal / 
+            COUNT(CASE WHEN pe.result = 'non_compliant' THEN 1 END)::decimal /
             NULLIF(COUNT(*), 0) * 100, 2
         ),
         COUNT(*)
@@ -87,11 +87,11 @@ BEGIN
         WHERE policy_id = policy_uuid AND evaluated_at IS NOT NULL
         ORDER BY resource_id, evaluated_at DESC
     ) pe;
-    
+
     -- Calculate impact score: (non-compliance rate) * severity weight * log(resource count)
-    impact_score = COALESCE(compliance_rate, 0) * COALESCE(severity_weight, 0.5) * 
+    impact_score = COALESCE(compliance_rate, 0) * COALESCE(severity_weight, 0.5) *
                    CASE WHEN resource_count > 0 THEN LOG(resource_count + 1) ELSE 0 END;
-    
+
     RETURN ROUND(impact_score, 2);
 END;
 $$ LANGUAGE plpgsql"""

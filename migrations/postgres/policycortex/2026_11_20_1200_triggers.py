@@ -1,4 +1,4 @@
-"""Triggers"""
+"""Triggers that keep updated_at true."""
 
 from alembic import op
 
@@ -13,20 +13,18 @@ BEGIN
     NEW.updated_at = NOW();
     RETURN NEW;
 END;
-$$ language 'plpgsql'"""
+$$ LANGUAGE plpgsql"""
+
+DATED = ("tenants", "users", "resources", "policies")
 
 
 def upgrade() -> None:
     op.execute(UPDATE_UPDATED_AT_COLUMN)
-    objects.create_trigger("update_tenants_updated_at", "tenants", "BEFORE UPDATE", "update_updated_at_column")
-    objects.create_trigger("update_users_updated_at", "users", "BEFORE UPDATE", "update_updated_at_column")
-    objects.create_trigger("update_resources_updated_at", "resources", "BEFORE UPDATE", "update_updated_at_column")
-    objects.create_trigger("update_policies_updated_at", "policies", "BEFORE UPDATE", "update_updated_at_column")
+    for table in DATED:
+        objects.create_trigger(f"update_{table}_updated_at", table, "BEFORE UPDATE", "update_updated_at_column")
 
 
 def downgrade() -> None:
-    objects.drop_trigger("update_policies_updated_at", "policies")
-    objects.drop_trigger("update_resources_updated_at", "resources")
-    objects.drop_trigger("update_users_updated_at", "users")
-    objects.drop_trigger("update_tenants_updated_at", "tenants")
+    for table in DATED:
+        objects.drop_trigger(f"update_{table}_updated_at", table)
     op.execute("DROP FUNCTION update_updated_at_column()")

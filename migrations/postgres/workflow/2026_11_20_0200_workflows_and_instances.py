@@ -1,4 +1,4 @@
-"""Workflows, their instances, tasks and compensations"""
+"""Workflows, their instances, tasks and compensations."""
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql as pg
@@ -17,13 +17,13 @@ def upgrade() -> None:
         sa.Column("description", sa.Text()),
         sa.Column("version", sa.Integer(), server_default=sa.text("1"), nullable=False),
         sa.Column("status", sa.String(50), server_default=sa.text("'draft'"), nullable=False),
-        sa.Column("definition", pg.JSONB(), nullable=False, comment="Workflow steps, conditions, etc."),
+        sa.Column("definition", pg.JSONB(), nullable=False, comment="The steps, their order and their conditions"),
         sa.Column("created_at", sa.TIMESTAMP(timezone=True), server_default=sa.text("now()"), nullable=False),
         sa.Column("updated_at", sa.TIMESTAMP(timezone=True), server_default=sa.text("now()"), nullable=False),
         sa.Column("created_by", pg.UUID(), nullable=False),
         sa.PrimaryKeyConstraint("id", name="workflows_pkey"),
         sa.CheckConstraint("status IN ('draft', 'active', 'deprecated')", name="workflows_status_check"),
-        comment="TODO",
+        comment="What can be run: the definition of steps, by version",
     )
     attic.create_table(
         "workflow_instances",
@@ -34,9 +34,9 @@ def upgrade() -> None:
         sa.Column(
             "context",
             pg.JSONB(),
-            server_default=sa.text("'{}'::jsonb"),
+            server_default=sa.text("'{}'"),
             nullable=False,
-            comment="Shared data between steps",
+            comment="Data that the steps share",
         ),
         sa.Column("started_at", sa.TIMESTAMP(timezone=True)),
         sa.Column("completed_at", sa.TIMESTAMP(timezone=True)),
@@ -50,14 +50,16 @@ def upgrade() -> None:
             "state IN ('pending', 'running', 'paused', 'completed', 'failed', 'cancelled')",
             name="workflow_instances_state_check",
         ),
-        comment="TODO",
+        comment="One run of a workflow, and where it stands",
     )
     attic.create_table(
         "tasks",
         sa.Column("id", pg.UUID(), server_default=sa.text("gen_random_uuid()"), nullable=False),
         sa.Column("instance_id", pg.UUID(), nullable=False),
-        sa.Column("step_id", sa.String(255), nullable=False, comment="From workflow definition"),
-        sa.Column("step_type", sa.String(50), nullable=False, comment="'agent', 'validation', 'parallel', 'decision'"),
+        sa.Column(
+            "step_id", sa.String(255), nullable=False, comment="The step's name in the definition of the workflow"
+        ),
+        sa.Column("step_type", sa.String(50), nullable=False, comment="agent, validation, parallel, decision"),
         sa.Column("status", sa.String(50), server_default=sa.text("'pending'"), nullable=False),
         sa.Column("input", pg.JSONB()),
         sa.Column("output", pg.JSONB()),
@@ -74,7 +76,7 @@ def upgrade() -> None:
         sa.CheckConstraint(
             "status IN ('pending', 'running', 'completed', 'failed', 'skipped')", name="tasks_status_check"
         ),
-        comment="TODO",
+        comment="One step of a running workflow, with its attempts",
     )
     attic.create_table(
         "saga_compensations",
@@ -94,7 +96,7 @@ def upgrade() -> None:
         sa.CheckConstraint(
             "status IN ('pending', 'executing', 'completed', 'failed')", name="saga_compensations_status_check"
         ),
-        comment="TODO",
+        comment="What undoes a task when a later one fails",
     )
 
 

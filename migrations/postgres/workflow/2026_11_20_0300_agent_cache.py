@@ -1,4 +1,4 @@
-"""What the service knows of agents"""
+"""What the service knows of agents."""
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql as pg
@@ -16,7 +16,7 @@ def upgrade() -> None:
         sa.Column("agent_name", sa.String(255), nullable=False),
         sa.Column("last_synced_at", sa.TIMESTAMP(timezone=True), nullable=False),
         sa.PrimaryKeyConstraint("agent_id", name="workflow_agent_cache_pkey"),
-        comment="TODO",
+        comment="Names of agents, copied from the agent service by its events",
     )
 
 

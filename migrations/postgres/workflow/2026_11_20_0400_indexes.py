@@ -1,4 +1,4 @@
-"""Indexes"""
+"""Indexes."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -14,7 +14,7 @@ def upgrade() -> None:
         "idx_workflows_active",
         "workflows",
         [sa.text("created_at DESC")],
-        postgresql_where=sa.text("(status)::text = 'active'::text"),
+        postgresql_where=sa.text("status = 'active'"),
     )
     op.create_index("idx_workflows_definition_gin", "workflows", ["definition"], postgresql_using="gin")
     op.create_index("idx_workflow_instances_workflow_id", "workflow_instances", ["workflow_id"])

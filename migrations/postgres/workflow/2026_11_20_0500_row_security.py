@@ -1,4 +1,4 @@
-"""Row security: who sees which rows"""
+"""Row security: who sees which rows."""
 
 from dbops.operations.migrate import objects
 
@@ -11,7 +11,7 @@ def upgrade() -> None:
     objects.create_policy(
         "workflow_isolation",
         "workflows",
-        using="created_by = (NULLIF(current_setting('app.current_user_id'::text, true), ''::text))::uuid",
+        using="created_by = NULLIF(current_setting('app.current_user_id', true), '')::uuid",
     )
 
 

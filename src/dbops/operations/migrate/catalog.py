@@ -64,7 +64,8 @@ _QUERIES: tuple[LiteralString, ...] = (
                      'WITH CHECK ' || pg_catalog.pg_get_expr(p.polwithcheck, p.polrelid))
       FROM pg_catalog.pg_policy p JOIN relations c ON c.oid = p.polrelid""",
     """
-    SELECT 'function', p.oid::regprocedure::text, pg_catalog.pg_get_functiondef(p.oid)
+    SELECT 'function', p.oid::regprocedure::text,
+           pg_catalog.regexp_replace(pg_catalog.pg_get_functiondef(p.oid), '[ \t]+$', '', 'gn')
       FROM pg_catalog.pg_proc p WHERE p.pronamespace IN (SELECT oid FROM ours) AND p.prokind IN ('f', 'p')
        AND ('pg_catalog.pg_proc'::regclass, p.oid) NOT IN (SELECT classid, objid FROM of_extensions)""",
     """

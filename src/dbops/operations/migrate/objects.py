@@ -1,7 +1,10 @@
 """For revisions: small SQL for what Alembic has no operation for. Names are given plain, expressions as they are."""
 
-from collections.abc import Sequence
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
 
+import sqlalchemy as sa
 from alembic import op
 
 _ENSURE_ROLE = """
@@ -12,6 +15,11 @@ BEGIN
     END IF;
 END
 $role$"""
+
+
+def document(value: Mapping[str, Any]) -> sa.TextClause:
+    """Write the default of a JSONB column."""
+    return sa.text("'" + json.dumps(value, ensure_ascii=False).replace("'", "''") + "'")
 
 
 def create_extensions(*names: str) -> None:
