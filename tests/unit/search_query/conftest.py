@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from questions import Index, field, index
+from questions import Index, field, index, vector
 
 
 @pytest.fixture
@@ -36,6 +36,7 @@ def hotels() -> Iterator[Index]:
         field("plain", filterable=False, sortable=False, facetable=False),
         address,
         rooms,
+        vector("v", 2),
     ) as built:
         built.put(
             {
@@ -49,6 +50,7 @@ def hotels() -> Iterator[Index]:
                 "years": [1999, 2010],
                 "flags": [True, False],
                 "secret": "s",
+                "v": [1, 2],
                 "address": {"city": "Rome", "zip": 5_000_000_000},
                 "rooms": [
                     {"type": "suite", "rate": 300.5, "beds": 2, "smoking": False, "tags": ["view"], "note": "n"},
