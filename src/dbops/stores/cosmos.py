@@ -21,13 +21,13 @@ from dbops.config.model import Cosmos
 from dbops.engine import stop
 from dbops.errors import AuthenticationFailed, CouldNotVerify, DbopsError, Refused, Unreachable
 from dbops.redact import redact
-from dbops.stores import azure
+from dbops.stores import azure, cosmos_ranges
 from dbops.stores.azure import Missing, Words
+from dbops.stores.cosmos_ranges import ContinuationLost, FeedRange
 from dbops.stores.wire import Patience, Spent, Wire
 
 PAGE = 1000
 Document = dict[str, Any]
-FeedRange = dict[str, Any]  # opaque: what `Container.ranges` gave, and what JSON keeps
 
 _WORDS = Words(
     name="Cosmos DB",
@@ -36,10 +36,6 @@ _WORDS = Words(
     throttled_hint="raise the throughput (RU/s) of the container, or run when the application is quiet",
 )
 _BUSY = frozenset({429})
-
-
-class ContinuationLost(Refused):
-    """A continuation is not understood any more: what it belongs to is read from its beginning again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,20 +85,44 @@ class Container:
     ) -> Iterator[Page]:
         """Read page by page: one range, one logical partition, or everything.
 
-        A partition that splits while its range is read ends the reading with ContinuationLost: what came of this
-        range is worth nothing, and it is read again in the ranges of today.
+        Reading a range goes on when its partition is split meanwhile, and behind a continuation from before. Where
+        it cannot (the query sorts or counts), ContinuationLost ends it: what came of this range is worth nothing.
         """
-        scope: dict[str, Any] = {"enable_cross_partition_query": True}
         if within is not None:
-            scope = {"feed_range": within}
-        elif partition_key is not None:
-            scope = {"partition_key": partition_key}
+            yield from self._range(query, parameters, within, continuation, size)
+            return
+        one: dict[str, Any] = {} if partition_key is None else {"partition_key": partition_key}
+        yield from self._asked(query, parameters, one or {"enable_cross_partition_query": True}, continuation, size)
+
+    def _asked(
+        self, query: str, parameters: Mapping[str, Any] | None, scope: Mapping[str, Any], token: str | None, size: int
+    ) -> Iterator[Page]:
         told: list[dict[str, object]] = [
             {"name": f"@{name}", "value": value} for name, value in (parameters or {}).items()
         ]
         with translated(self.target):
             paged: Any = self.proxy.query_items(query, told, max_item_count=size, **scope)  # pyright: ignore[reportUnknownMemberType]
-            yield from _paged(paged, continuation)
+            yield from _paged(paged, token)
+
+    def _range(
+        self, query: str, parameters: Mapping[str, Any] | None, within: FeedRange, continuation: str | None, size: int
+    ) -> Iterator[Page]:
+        known = cosmos_ranges.fingerprint(query, parameters)
+        with translated(self.target):
+            todo = cosmos_ranges.read(within, continuation, known)
+        while todo:
+            part, *rest = todo
+            try:
+                for page in self._asked(query, parameters, {"feed_range": part.range}, part.token, size):
+                    part = cosmos_ranges.Part(part.range, page.continuation)
+                    left = rest if part.token is None else [part, *rest]
+                    yield Page(page.documents, cosmos_ranges.written(left, known))
+                todo = rest
+            except ContinuationLost:
+                pieces = cosmos_ranges.children(part, self.ranges())
+                if len(pieces) < 2 or not cosmos_ranges.goes_on_in_parts(query):
+                    raise
+                todo = [*pieces, *rest]
 
     def changes(
         self,

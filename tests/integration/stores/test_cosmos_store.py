@@ -189,17 +189,31 @@ def test_a_request_to_stop_is_heard_between_pages(container: Container, monkeypa
         next(pages)
 
 
-def test_a_partition_that_splits_during_a_read_doubles_nothing_in_silence(container: Container, faults: Faulty) -> None:
+def test_a_partition_that_splits_during_a_read_loses_and_doubles_nothing(container: Container, faults: Faulty) -> None:
+    found: list[str] = []
     for within in container.ranges():
-        pages = container.pages(within=within, size=20)
-        next(pages)
+        for number, page in enumerate(container.pages(within=within, size=8)):
+            found += [document["id"] for document in page.documents]
+            if number in {0, 2}:  # the second time, one of the halves
+                faults({"kind": "split", "path": container.name})
+    assert sorted(found) == [f"{n:04}" for n in range(_COUNT)]
+    assert len(container.ranges()) > 5
+
+
+def test_a_continuation_from_before_a_split_goes_on_behind_it(container: Container, faults: Faulty) -> None:
+    found: list[str] = []
+    stopped: list[tuple[Any, str | None]] = []
+    for within in container.ranges():
+        page = next(container.pages(within=within, size=20))
+        found += [document["id"] for document in page.documents]
+        stopped.append((within, page.continuation))
+    for within, continuation in stopped:
         faults({"kind": "split", "path": container.name})
-        with pytest.raises(ContinuationLost, match="was split"):
-            list(pages)
-    ranges = container.ranges()
-    assert len(ranges) > 3
-    again = [one for within in ranges for one in ids(container.pages(within=within, size=20))]
-    assert sorted(again) == [f"{n:04}" for n in range(_COUNT)]
+        pages = container.pages(within=within, continuation=continuation, size=10)
+        later = next(pages)
+        found += [document["id"] for document in later.documents]
+        found += ids(container.pages(within=within, continuation=later.continuation, size=10))
+    assert sorted(found) == [f"{n:04}" for n in range(_COUNT)]
 
 
 def test_a_partition_that_splits_during_the_change_feed_changes_nothing(container: Container, faults: Faulty) -> None:

@@ -121,7 +121,8 @@ def _condition(asked: Asked, where: Scope, token: Token) -> tuple[str, list[Any]
         if token.at is not None:
             condition, values = f"{condition} AND id {sign} ?", [*values, token.at[2]]
     else:
-        if token.at is not None:
+        # the token of a partition that was split may end before a piece of it begins: that piece is read whole
+        if token.at is not None and token.at[0] >= where.low:
             condition, values = f"{condition} AND (epk, pk, id) {sign} (?, ?, ?)", [*values, *token.at]
         else:
             condition, values = f"{condition} AND epk >= ?", [*values, where.low]
