@@ -3,7 +3,7 @@
 import sqlite3
 from collections.abc import Generator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Self
 
 import orjson
 
@@ -40,9 +40,18 @@ def definition(*fields: dict[str, Any], **more: Any) -> dict[str, Any]:
 class Index:
     """One index in memory."""
 
-    def __init__(self, connection: sqlite3.Connection, defined: dict[str, Any]) -> None:
-        self.table = Table.open(connection, defined)
-        self.table.create()
+    def __init__(self, table: Table) -> None:
+        self.table = table
+
+    @classmethod
+    def created(cls, connection: sqlite3.Connection, defined: dict[str, Any]) -> Self:
+        made = cls.opened(connection, defined)
+        made.table.create()
+        return made
+
+    @classmethod
+    def opened(cls, connection: sqlite3.Connection, defined: dict[str, Any]) -> Self:
+        return cls(Table.open(connection, defined))
 
     def put(self, *documents: dict[str, Any], at: float = 0.0, now: float = NOW) -> None:
         self.table.write([(document["id"], document, at) for document in documents], now)
@@ -66,6 +75,6 @@ class Index:
 def index(*fields: dict[str, Any], **more: Any) -> Generator[Index]:
     connection = sqlite3.connect(":memory:", isolation_level=None)
     try:
-        yield Index(connection, definition(*fields, **more))
+        yield Index.created(connection, definition(*fields, **more))
     finally:
         connection.close()

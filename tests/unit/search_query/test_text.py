@@ -206,7 +206,7 @@ def test_an_index_without_searchable_fields_matches_no_words() -> None:
         built.table.drop()
         plain = definition(field("n", "Edm.Int32"))
         plain["fields"][0]["searchable"] = False
-        bare = Index(built.table.connection, plain)
+        bare = Index.created(built.table.connection, plain)
         bare.put({"id": "a", "n": 1})
         assert bare.ids(search="a") == []
         assert bare.ids(search="-a") == ["a"]

@@ -134,6 +134,25 @@ def test_a_changed_attribute_holds_for_old_documents() -> None:
         assert built.rows() == [{"@search.score": 1.0, "id": "a", "v": [1.0, 2.0]}]
 
 
+def test_an_index_that_is_opened_again_has_everything() -> None:
+    defined = definition(field("name"), field("tags", "Collection(Edm.String)"), vector("v", 2, retrievable=True))
+    with index(*defined["fields"][1:]) as built:
+        built.put({"id": "a", "name": "some words", "tags": ["t"], "v": [1, 2]}, {"id": "b"})
+        built.table.delete(["b"], SOON)
+        again = Index.opened(built.table.connection, defined)
+        asked = [
+            {"search": "words"},
+            {"filter": "tags/any(t: t eq 't')"},
+            {"vectorQueries": [{"kind": "vector", "vector": [1, 0], "fields": "v"}]},
+        ]
+        for request in asked:
+            assert again.rows(**request) == built.rows(**request) != []
+        assert again.table.count(9.0) == 2
+        assert again.table.count(SOON) == 1
+        again.put({"id": "c", "name": "words"})
+        assert again.found("id gt 'a'") == built.found("id gt 'a'") == {"c"}
+
+
 def test_a_dropped_index_leaves_nothing_and_can_be_made_again() -> None:
     with index(field("name"), vector("v", 2)) as built:
         built.put({"id": "a", "name": "n", "v": [1, 2]})
