@@ -1,1 +1,8 @@
-"""A server that answers as the SQL API of Azure Cosmos DB does, as far as azure-cosmos asks."""
+"""A server that answers as the SQL API of Azure Cosmos DB does, as far as azure-cosmos asks.
+
+Settings of its own: `key` (base64, as an account key) and `partitions` (physical partitions of a new container, 4).
+A fault of its own: {"kind": "split", "path": "dbs/D/colls/C/pkranges/0$"} splits that partition when it is next
+asked by its number, which is then answered with 410.
+
+What it cannot do is refused with 501 and the name of the feature.
+"""

@@ -60,6 +60,7 @@ class Kept:
         return self._sets.get(name)
 
     def put(self, name: tuple[Any, ...], results: list[bytes]) -> None:
+        self.drop(name)
         self._sets[name] = results
         self._bytes += sum(map(len, results))
         while self._bytes > _MOST_KEPT and len(self._sets) > 1:
@@ -185,7 +186,6 @@ def _whole_set(
     name = (asked.mark, where)
     results = kept.get(name) if token.done else None
     if results is None:
-        kept.drop(name)
         documents = _Documents(_rows(tables, asked, where, Token(), -1))
         results = [orjson.dumps(result) for result in asked.query.run(documents)]
     end = token.done
@@ -197,8 +197,7 @@ def _whole_set(
     if end >= len(results):
         kept.drop(name)
         return parts, None
-    if not token.done:
-        kept.put(name, results)
+    kept.put(name, results)
     return parts, Token(done=end)
 
 

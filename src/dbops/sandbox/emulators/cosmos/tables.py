@@ -96,7 +96,10 @@ class Transaction:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._sql.execute("COMMIT" if kind is None else "ROLLBACK")
+        if kind is None:
+            self._sql.execute("COMMIT")
+        elif self._sql.in_transaction:  # a full disk ends it by itself
+            self._sql.execute("ROLLBACK")
 
 
 def items_of(container: int) -> str:
