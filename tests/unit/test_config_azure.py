@@ -127,7 +127,7 @@ def test_a_tilde_is_the_home_of_who_runs_dbops(write: Write, tmp_path: Path) -> 
 @pytest.mark.parametrize(
     ("place", "told"),
     [
-        ('[cluster.m]\ndsn = "host=a dbname"', "cluster.m.dsn: has no '=' behind 'dbname'"),
+        ('[cluster.m]\ndsn = "host=a dbname"', "cluster.m.dsn: has no '=' behind word 2"),
         ('[cluster.m]\ndsn = "hots=a"', "cluster.m.dsn: has no word 'hots'; did you mean 'host'?"),
         ('[cluster.m]\ndsn = "host=a application_name=\'x"', "cluster.m.dsn: holds a quote that does not end"),
         ('[cluster.m]\ndsn = "mysql://a/b"', "cluster.m.dsn: is no connection string"),
@@ -158,6 +158,13 @@ def test_an_address_that_leads_nowhere_is_told_before_anything_is_tried(write: W
 )
 def test_a_good_connection_string_is_no_problem(dsn: str) -> None:
     assert list(addresses.problems({"cluster": {"m": {"dsn": dsn}}})) == []
+
+
+def test_the_rest_of_a_password_with_a_space_in_it_stays_untold(write: Write) -> None:
+    told = problems(write('[cluster.m]\ndsn = "host=a password=correct horse battery"\n'))
+    assert "holds a literal password" in told
+    assert "has no '=' behind word 3" in told
+    assert "horse" not in told
 
 
 _PART = st.sampled_from(["host", "=", " ", "'", "\\", "a", "${X}", "dbname=b", "'c d'", "\t", "port=1"])

@@ -68,12 +68,12 @@ def _dsn(text: Any) -> str | None:
         return None
     if "://" in text.partition("=")[0]:
         return "is no connection string: host=... dbname=... user=..., or postgresql://..."
-    filled, at = VARIABLE.sub("x", text).rstrip(" \t\n\r\v\f"), 0
+    filled, at, number = VARIABLE.sub("x", text).rstrip(" \t\n\r\v\f"), 0, 0
     while at < len(filled):
+        number += 1
         word = _WORD.match(filled, at)
-        if word is None or not word[2]:
-            told = word[1][:32] if word else filled[at:][:32]
-            return f"has no '=' behind {told!r}; a value with a space in it goes between quotes"
+        if word is None or not word[2]:  # which word it is stays untold: it may be the rest of a password
+            return f"has no '=' behind word {number}; a value with a space in it goes between quotes"
         if word[1].lower() not in _WORDS and (slip := near(word[1].lower(), _WORDS, at_least=0.75)):
             return f"has no word {word[1][:32]!r}{slip}"
         value = (_QUOTED if filled[word.end() : word.end() + 1] == "'" else _BARE).match(filled, word.end())

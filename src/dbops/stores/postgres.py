@@ -21,6 +21,7 @@ from dbops.engine.plan import Statement, Verbatim
 from dbops.engine.run import Run, application_name, host_id
 from dbops.errors import (
     AuthenticationFailed,
+    ConfigInvalid,
     CouldNotVerify,
     DbopsError,
     DependencyMissing,
@@ -211,7 +212,7 @@ def _told(error: psycopg.Error, target: str) -> DbopsError:
         case psycopg.OperationalError() if error.sqlstate is None or error.sqlstate[:2] in {"08", "53", "57"}:
             return _unreachable(message, target)
         case psycopg.ProgrammingError() if error.sqlstate is None:
-            return Refused(message, hint="the dsn is not understood: host=... dbname=... user=...", target=target)
+            return ConfigInvalid(message, hint="the dsn is not understood: host=... dbname=... user=...", target=target)
         case _:
             return DbopsError(message, target=target)
 
