@@ -11,6 +11,8 @@ import zstandard
 import places
 from dbops.config.model import Tier
 from dbops.copies import artifact
+from dbops.copies.manifest import Record, opened, sealed
+from dbops.copies.reader import content
 from dbops.engine.finding import Finding, Severity, Verdict
 from dbops.errors import CouldNotVerify, Refused, VerifiedBad
 from dbops.stores.vault import Store
@@ -205,6 +207,14 @@ def test_a_flipped_byte_is_bad_wherever_it_is(store: Store, compression: str, re
             read(store, found, "a", MINE)
 
 
+def test_content_that_is_not_what_was_hashed_on_the_way_in_is_bad(store: Store) -> None:
+    found = written(store, {"a": LINES})
+    [file] = found.manifest.files
+    for wrong in (replace(file, sha256="0" * 64), replace(file, size=file.size + 1)):
+        with pytest.raises(VerifiedBad, match="content"):
+            list(content(store, FOLDER, wrong, None))
+
+
 def test_a_truncated_a_longer_and_a_missing_file_are_bad_by_the_listing_alone(store: Store) -> None:
     found = written(store, {"a": LINES, "b": LINES, "c": LINES, "d": b"1"})
     whole = store.get(f"{FOLDER}a.zst")
@@ -242,9 +252,12 @@ def test_a_manifest_of_another_artifact_is_no_manifest(store: Store) -> None:
 def test_a_lost_or_changed_record_is_bad(store: Store) -> None:
     found = written(store, {"a": LINES})
     name = f"{FOLDER}records/a.json"
-    overwrite(store, name, store.get(name).replace(b"50000", b"50001"))
-    told = artifact.verify(store, found, depth="stored", subset=(1, 2))
-    assert codes(told.findings) == {(Severity.BAD, "file_changed")}
+    record = opened(Record, store.get(name), name)
+    for changed in (store.get(name).replace(b"50000", b"50001"), sealed(replace(record, pieces=(7,)))):
+        overwrite(store, name, changed)
+        told = artifact.verify(store, found, depth="stored", subset=(1, 2))
+        assert codes(told.findings) == {(Severity.BAD, "file_changed")}
+        assert "records/a.json" in told.findings[0].message
     store.delete(name)
     assert (Severity.BAD, "record_missing") in codes(artifact.verify(store, found, depth="listed").findings)
 
