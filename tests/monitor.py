@@ -12,7 +12,7 @@ from typing import cast
 from urllib.parse import parse_qs, urlsplit
 
 SECRET = "6b9f4c1e-5a3d-4d2f-8a6e-0f1e2d3c4b5a"
-HANG_UP, HANG = 0, -1  # instead of an HTTP status
+HANG_UP, HANG, DRIP = 0, -1, -2  # instead of an HTTP status
 
 
 @dataclass(frozen=True)
@@ -83,6 +83,10 @@ class _Answering(BaseHTTPRequestHandler):
                 self.close_connection = True
             case code if code == HANG:
                 told.over.wait()
+            case code if code == DRIP:
+                self.wfile.write(b"HTTP/1.1 200 OK\r\nX-Long: ")
+                while not told.over.wait(0.02):
+                    self.wfile.write(b"x")
             case status:
                 self.send_response(status)
                 if 300 <= status < 400:

@@ -50,13 +50,12 @@ def url_of(variable: str) -> str:
     register(url)
     try:
         parts = urllib.parse.urlsplit(url)
+        if len(path := parts.path.strip("/")) >= _SHORTEST_SECRET:  # a shorter one is a word like any other
+            register(path)
         usable = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
         usable = usable and "@" not in parts.netloc and url.isascii() and url.isprintable() and " " not in url
-    except ValueError:
+    except ValueError:  # of its brackets, or its port
         usable = False
-    else:
-        if len(parts.path) > _SHORTEST_SECRET:
-            register(parts.path.strip("/"))
     if not usable:
         raise ConfigInvalid(
             f"the environment variable {variable} does not hold the URL of a check",
