@@ -61,12 +61,13 @@ def search(table: Table, request: dict[str, Any], now: float) -> dict[str, Any]:
     source = _source(table, request, now)
     answer: dict[str, Any] = {}
     if request.get("count"):
-        answer["@odata.count"] = _count(table, source)
+        answer["@odata.count"] = _count(table, source.counted)
     if request.get("minimumCoverage") is not None:
         answer["@search.coverage"] = 100.0
     if asked_facets:
         answer["@search.facets"] = {
-            facet.field.path: facets.count(table.connection, table.schema, source, facet) for facet in asked_facets
+            facet.field.path: facets.count(table.connection, table.schema, source.counted, facet)
+            for facet in asked_facets
         }
     found = _rows(table, source, _order(table, request, source), page, chosen)
     more = len(found) > page.size and (page.top is None or page.top > page.size)

@@ -30,24 +30,16 @@ def matches(table: Table, asked: dict[str, Any], where: str, values: list[Any]) 
     if query is None or not _any(query, lambda part: isinstance(part, Words)):
         return Source(f"{table.docs} d", "0")  # no word, as in "...", is no match, and no error
     found: list[Any] = []
+    matched = f"({where}) AND {_condition(query, phrases, table.fts, found)}"
+    unscored = Source(f"{table.docs} d", matched, [], [*values, *found])
     scores, score_values = _scores(table, phrases, query)
-    if _is_any_of_words(query, phrases):
-        return Source(
-            f"({scores}) h CROSS JOIN {table.docs} d ON d.n = h.n", where, score_values, values, "h.b", ranked=True
-        )
-    condition = _condition(query, phrases, table.fts, found)
-    lacking = _any(query, lambda part: isinstance(part, Without))
-    tables = f"{table.docs} d LEFT JOIN ({scores}) h ON h.n = d.n"
-    if not lacking:  # then whatever matches has a word
-        tables = f"({scores}) h CROSS JOIN {table.docs} d ON d.n = h.n"
-    return Source(
-        tables,
-        f"({where}) AND {condition}",
-        score_values,
-        [*values, *found],
-        f"ifnull(h.b, {_CONSTANT})",
-        ranked=True,
-    )
+    if _any(query, lambda part: isinstance(part, Without)):
+        tables, score = f"{table.docs} d LEFT JOIN ({scores}) h ON h.n = d.n", f"ifnull(h.b, {_CONSTANT})"
+    else:  # then whatever matches has a word
+        tables, score = f"({scores}) h CROSS JOIN {table.docs} d ON d.n = h.n", "h.b"
+        if _is_any_of_words(query, phrases):  # and whatever has a word matches
+            return Source(tables, where, score_values, values, score, ranked=True, unscored=unscored)
+    return Source(tables, matched, score_values, unscored.after, score, ranked=True, unscored=unscored)
 
 
 def condition(table: Table, text: str, *, fields: str, syntax: str, mode: str) -> tuple[str, list[Any]]:

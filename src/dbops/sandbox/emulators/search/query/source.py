@@ -14,6 +14,11 @@ class Source:
     scores: dict[int, float] | None = None  # by row; without them the score is what `score` says, negated
     constant: bool = False  # everything scores 1.0
     ranked: bool = False  # the default order is by score
+    unscored: "Source | None" = None  # the same rows, for who needs no scores: they cost
+
+    @property
+    def counted(self) -> "Source":
+        return self.unscored or self
 
     @property
     def values(self) -> list[Any]:
