@@ -26,7 +26,7 @@ def test_a_page_is_at_most_a_thousand_documents_and_the_next_asks_for_the_rest(n
     seen: list[str] = []
     request: dict[str, Any] = {"orderby": "n", "top": 2200, "search": "*"}
     tops: list[int] = []
-    while len(seen) < 2500:
+    for _ in range(5):
         answer = numbers.ask(**request)
         seen += [row["id"] for row in answer["value"]]
         if "@search.nextPageParameters" not in answer:
