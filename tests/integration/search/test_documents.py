@@ -98,6 +98,8 @@ def test_a_merge_loses_a_vector_that_is_not_stored_and_not_sent_again(service: S
     docs = service.create(field("title"), vector(stored=False))
     docs.upload_documents([{"id": "a", "vec": [1.0, 0.0, 0.0]}, {"id": "b", "vec": [1.0, 0.0, 0.0]}])
     docs.merge_documents([{"id": "a", "title": "x"}, {"id": "b", "title": "y", "vec": [0.0, 1.0, 0.0]}])
+    both = [{"id": "c", "vec": [1.0, 0.0, 0.0]}, {"@search.action": "merge", "id": "c", "title": "z"}]
+    service.ask("POST", "/indexes('docs')/docs/search.index", {"value": both})
     body = {"vectorQueries": [{"kind": "vector", "vector": [1.0, 1.0, 0.0], "fields": "vec", "k": 9}]}
     rows = service.ask("POST", "/indexes('docs')/docs/search.post.search", body).json()["value"]
     assert [row["id"] for row in rows] == ["b"]

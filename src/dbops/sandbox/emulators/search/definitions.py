@@ -4,9 +4,10 @@ import re
 from collections.abc import Collection
 from typing import Any
 
+from dbops.sandbox.emulators.search import expected
 from dbops.sandbox.emulators.search import fields as rules
 from dbops.sandbox.emulators.search.answers import invalid
-from dbops.sandbox.emulators.search.given import is_object, is_objects
+from dbops.sandbox.emulators.search.given import is_object
 
 Definition = dict[str, Any]
 _INDEX_NAME = re.compile(r"(?!.*[-_]{2})[a-z0-9][a-z0-9_-]{1,127}")
@@ -36,6 +37,7 @@ def completed(given: Any, name: str | None, synonym_maps: Collection[str]) -> De
     """Check what a client sent, and give it all that the service adds. What we do not know is kept."""
     if not is_object(given):
         raise invalid("The index is no JSON object.", parameter="index")
+    expected.check(given, expected.INDEX, "")
     told = {key: value for key, value in given.items() if not key.startswith("@odata.")}
     told.setdefault("name", name)
     if name is not None and told["name"] != name:
@@ -59,8 +61,6 @@ def _named(parts: Any, what: str) -> list[dict[str, Any]]:
     """Check that each part of an index has a name, and no other has the same."""
     if parts is None:
         return []
-    if not is_objects(parts):
-        raise invalid(f"'{what}' is no list of objects.")
     seen: set[str] = set()
     for part in parts:
         name = part.get("name")

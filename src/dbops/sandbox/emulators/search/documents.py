@@ -66,7 +66,7 @@ def _action(given: Any, number: int, shape: Shape) -> Action:
         raise invalid(f"{number}: The action is no JSON object.", parameter="actions")
     document = dict(given)
     kind = document.pop("@search.action", "upload")
-    if kind not in _ACTIONS:
+    if not isinstance(kind, str) or kind not in _ACTIONS:
         raise invalid(f"{number}: '{kind}' is no action.", code="InvalidAction", parameter="actions")
     key = shape.key_of(document, number)
     if kind == "delete":

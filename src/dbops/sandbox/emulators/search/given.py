@@ -9,7 +9,3 @@ def is_object(value: Any) -> TypeGuard[dict[str, Any]]:
 
 def is_list(value: Any) -> TypeGuard[list[Any]]:
     return isinstance(value, list)
-
-
-def is_objects(value: Any) -> TypeGuard[list[dict[str, Any]]]:
-    return is_list(value) and all(isinstance(one, dict) for one in value)
