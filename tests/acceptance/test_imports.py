@@ -36,3 +36,24 @@ def test_help_and_the_journal_import_no_library_of_a_store(tmp_path: Path, argum
 
     assert "typer" in names
     assert names.isdisjoint(HEAVY)
+
+
+def test_to_describe_a_store_of_azure_needs_no_library_of_azure(tmp_path: Path) -> None:
+    (tmp_path / "dbops.toml").write_text(
+        '[platform]\nname = "x"\n[cosmos.w]\nendpoint = "https://w.documents.azure.com"\ndatabase = "w"\n'
+        '[search.s]\nendpoint = "https://s.search.windows.net"\n[vault]\nurl = "azure://account/container"\n'
+    )
+
+    names = imported(tmp_path, "config", "check")
+
+    assert "pydantic" in names
+    assert names.isdisjoint({"azure", "numpy", "obstore", "orjson", "psycopg", "redis", "requests", "uvicorn"})
+
+
+def test_status_brings_in_what_its_targets_need_and_no_more(tmp_path: Path) -> None:
+    (tmp_path / "vault").mkdir()
+    (tmp_path / "dbops.toml").write_text(f'[platform]\nname = "x"\n[vault]\nurl = "file://{tmp_path}/vault"\n')
+
+    names = imported(tmp_path, "status")
+
+    assert names.isdisjoint({"azure", "requests", "numpy", "uvicorn", "sqlalchemy", "alembic"})

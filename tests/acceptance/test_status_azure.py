@@ -131,7 +131,9 @@ def test_without_a_key_and_an_identity_it_is_12_in_one_line(status: Callable[...
 def test_a_throttled_account_is_75_within_the_deadline(
     status: Callable[..., CompletedProcess[str]], azure: Azure
 ) -> None:
-    emulator.inject(azure[0], {"path": "/colls", "status": 429, "headers": {"x-ms-retry-after-ms": "60000"}, "times": -1})
+    emulator.inject(
+        azure[0], {"path": "/colls", "status": 429, "headers": {"x-ms-retry-after-ms": "60000"}, "times": -1}
+    )
     done = status("--deadline", "20s", "--output", "json", cosmos__workflows=_WORKFLOWS)
     emulator.inject(azure[0])
     assert done.returncode == 75
