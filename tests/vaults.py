@@ -9,6 +9,7 @@ from dbops.config.model import Place
 from dbops.copies import artifact
 from dbops.stores import vault
 
+_BLOCK = 1 << 20
 FIRST = datetime(2026, 8, 1, 2, tzinfo=UTC)
 
 
@@ -33,7 +34,8 @@ def put(
     with artifact.write(store(folder), subject, run="test", recipients=recipients, compression="none") as writer:
         for number in range(files):
             with writer.file(f"part-{number}.jsonl", count=10) as sink:
-                sink.write(os.urandom(size))
+                for at in range(0, size, _BLOCK):
+                    sink.write(os.urandom(min(_BLOCK, size - at)))
         if finished:
             writer.finish(counts={"rows": 10 * files})
         return writer.folder.rstrip("/")
