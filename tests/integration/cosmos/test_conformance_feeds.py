@@ -78,6 +78,39 @@ def test_a_range_that_never_was_is_gone(account: Server, container: Any) -> None
     assert (answer.status, answer.headers["x-ms-substatus"]) == (410, "1002")
 
 
+def test_a_range_is_ordered_limited_and_counted_by_the_server(container: Any) -> None:
+    filled(container, 200, keys=40)
+    whole: list[int] = []
+    for one in container.read_feed_ranges():
+        numbers = list(container.query_items("SELECT VALUE c.n FROM c ORDER BY c.n DESC", feed_range=one))
+        assert numbers == sorted(numbers, reverse=True)
+        assert list(container.query_items("SELECT VALUE COUNT(1) FROM c", feed_range=one)) == [len(numbers)]
+        assert list(container.query_items("SELECT VALUE MAX(c.n) FROM c", feed_range=one)) == numbers[:1]
+        assert (
+            list(container.query_items("SELECT TOP 2 VALUE c.n FROM c ORDER BY c.n DESC", feed_range=one))
+            == numbers[:2]
+        )
+        whole += numbers
+    assert sorted(whole) == list(range(200))
+
+
+def test_what_begins_with_a_hierarchical_key_is_counted_and_ordered(client: Any) -> None:
+    made = fresh_container(client, ["/tenant", "/user"])
+    for n in range(60):
+        made.create_item({"id": f"i{n}", "tenant": f"t{n % 2}", "user": f"u{n}", "n": n})
+    assert list(made.query_items("SELECT VALUE COUNT(1) FROM c", partition_key=["t1"])) == [30]
+    found = list(made.query_items("SELECT VALUE c.n FROM c WHERE c.n > 9", partition_key=["t1"]))
+    assert sorted(found) == list(range(11, 60, 2))
+    feed = made.query_items_change_feed(feed_range=made.feed_range_from_partition_key(["t1"]), start_time="Beginning")
+    assert sorted(one["n"] for one in feed) == list(range(1, 60, 2))
+
+
+def test_the_ranges_of_keys_lie_within_those_of_the_container(container: Any) -> None:
+    ranges = list(container.read_feed_ranges())
+    mine = container.feed_range_from_partition_key("w3")
+    assert [container.is_feed_range_subset(one, mine) for one in ranges].count(True) == 1
+
+
 # -- the change feed
 
 

@@ -257,6 +257,23 @@ def test_a_query_tells_its_charge_and_its_count(numbers: Any) -> None:
     assert told["x-ms-item-count"] == "13"
 
 
+@pytest.mark.parametrize(
+    "option",
+    [
+        {"populate_query_metrics": True},
+        {"populate_index_metrics": True},
+        {"enable_scan_in_query": True},
+        {"max_item_count": -1},
+        {"continuation_token_limit": 1},
+        {"priority": "Low"},
+        {"initial_headers": {"x-ms-documentdb-force-query-scan": "True"}},
+        {"max_integrated_cache_staleness_in_ms": 1000},
+    ],
+)
+def test_options_that_change_no_result(numbers: Any, option: dict[str, Any]) -> None:
+    assert len(list(numbers.query_items("SELECT * FROM c WHERE c.n > 0", partition_key="w7", **option))) == 13
+
+
 # -- what is wrong is told
 
 

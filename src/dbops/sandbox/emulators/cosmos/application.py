@@ -6,6 +6,7 @@ from typing import Any, cast
 import orjson
 
 from dbops.sandbox.emulators.cosmos import (
+    account,
     auth,
     batch,
     feed,
@@ -14,6 +15,7 @@ from dbops.sandbox.emulators.cosmos import (
     pages,
     point,
     query,
+    ranges,
     scope,
     sql,
 )
@@ -75,7 +77,7 @@ class Account:
                 raise missing(_FOREIGN[kind])
         match names:
             case ():
-                return told(200, _account(request.base))
+                return told(200, account.document(request.base))
             case ["dbs"]:
                 return self._databases(request)
             case ["dbs", database]:
@@ -157,7 +159,7 @@ class Account:
             case ["docs", name]:
                 return self._item(request, container, name)
             case ["pkranges"]:
-                return _ranges(request, container)
+                return ranges.listed(request, container)
             case ["operations", "partitionkeydelete"]:
                 key = scope.must_have_key(request.headers, container)
                 with self._tables.transaction():
@@ -222,26 +224,6 @@ def make(folder: Path, settings: dict[str, Any]) -> Account:
     return Account(folder, settings)
 
 
-def _account(base: str) -> dict[str, Any]:
-    place = [{"name": "Local", "databaseAccountEndpoint": f"{base}/"}]
-    return {
-        "id": "local",
-        "_rid": "local.documents.azure.com",
-        "_self": "",
-        "media": "//media/",
-        "addresses": "//addresses/",
-        "_dbs": "//dbs/",
-        "writableLocations": place,
-        "readableLocations": place,
-        "enableMultipleWriteLocations": False,
-        "userReplicationPolicy": {"asyncReplication": False, "minReplicaSetSize": 1, "maxReplicasetSize": 4},
-        "userConsistencyPolicy": {"defaultConsistencyLevel": "Session"},
-        "systemReplicationPolicy": {"minReplicaSetSize": 1, "maxReplicasetSize": 4},
-        "readPolicy": {"primaryReadCoefficient": 1, "secondaryReadCoefficient": 1},
-        "queryEngineConfiguration": "{}",
-    }
-
-
 def _object(request: Request) -> dict[str, Any]:
     body = point.body_of(request)
     if not isinstance(body, dict):
@@ -278,31 +260,3 @@ def _offer(tables: Tables, request: Request, rid: str) -> Reply:
             return told(200, offers.replace(tables, rid, _object(request)))
         case _:
             raise _not_allowed(request)
-
-
-def _ranges(request: Request, container: Container) -> Reply:
-    """Answer the physical partitions; whoever knows the newest already gets 304."""
-    etag = f'"{max(each.number for each in container.ranges)}"'
-    known = request.headers.get("if-none-match")
-    if known == etag:
-        return raw(304, b"", 1.0, (("etag", etag),))
-    first = int(known.strip('"')) + 1 if known is not None and known.strip('"').isdigit() else 0
-    shown = [
-        {
-            "_rid": f"{container.rid}{each.number:08x}",
-            "id": str(each.number),
-            "_etag": etag,
-            "minInclusive": each.low,
-            "maxExclusive": each.high,
-            "ridPrefix": each.number,
-            "_self": f"{container.link}pkranges/{each.number}/",
-            "throughputFraction": 1 / len(container.ranges),
-            "status": "online",
-            "parents": [str(parent) for parent in each.parents],
-            "_ts": container.definition["_ts"],
-        }
-        for each in container.ranges
-        if each.number >= first
-    ]
-    body, count = listing(container.rid, "PartitionKeyRanges", [orjson.dumps(each) for each in shown])
-    return raw(200, body, 1.0, (("etag", etag), ("x-ms-item-count", str(count))))
