@@ -153,7 +153,7 @@ class Folder:
         """Where an object is written, and where it will lie."""
         self.probe()
         path = self.root / name
-        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        _make(path.parent)
         return path.with_name(f"{path.name}{_UNFINISHED}{secrets.token_hex(4)}"), path
 
     @contextmanager
@@ -201,6 +201,15 @@ class _File:
                 os.fdatasync(self._descriptor)
                 unflushed = 0
         os.fsync(self._descriptor)
+
+
+def _make(folder: Path) -> None:
+    """Create a folder and what is above it, each kept over a power failure by its parent."""
+    if folder.is_dir():
+        return
+    _make(folder.parent)
+    folder.mkdir(exist_ok=True, mode=0o700)
+    _flush_folder(folder.parent)
 
 
 def _flush_folder(folder: Path) -> None:
