@@ -19,6 +19,13 @@ _LETTERS = st.characters(blacklist_categories=("Cs", "Cc"), blacklist_characters
 SECRETS = st.text(_LETTERS, min_size=4, max_size=40)
 AROUND = st.text(_LETTERS, max_size=20)
 
+
+def in_conninfo(secret: str) -> str:
+    """Write it as libpq reads it; without the quotes around, but with an escaped one at its end."""
+    told = make_conninfo("", password=secret).removeprefix("password=")
+    return told[1:-1] if told.startswith("'") else told
+
+
 WRITTEN: dict[str, Callable[[str], str]] = {
     "plain": str,
     "url": lambda s: quote(s, safe=""),
@@ -26,7 +33,7 @@ WRITTEN: dict[str, Callable[[str], str]] = {
     "form": quote_plus,
     "json": lambda s: json.dumps(s)[1:-1],
     "json unicode": lambda s: json.dumps(s, ensure_ascii=False)[1:-1],
-    "conninfo": lambda s: make_conninfo("", password=s).removeprefix("password=").strip("'"),
+    "conninfo": in_conninfo,
     "conninfo in json": lambda s: json.dumps(make_conninfo("", password=s)),
     "sql": lambda s: s.replace("'", "''"),
     "repr": repr,
@@ -46,6 +53,7 @@ def forget() -> None:
 @pytest.mark.parametrize("form", WRITTEN)
 @given(secret=SECRETS, before=AROUND, after=AROUND)
 @example(secret='it\'s "öpen" \\ sesame/+%', before="", after="")
+@example(secret="000'", before="", after="")
 def test_no_registered_secret_survives(form: str, secret: str, before: str, after: str) -> None:
     forget()
     redact.register(secret)
