@@ -16,7 +16,7 @@ from dbops.operations.vault.facts import VAULT, CopyArtifact
 from dbops.stores.vault import Absent, AlreadyThere, Store
 
 SUBJECT = "vault"
-_SMALL = 4 << 20  # many small files wait for the network, so they go together; a large one fills it, and memory
+_SMALL = 1 << 20  # many small files wait for the network, so they go together; a large one fills it, and memory
 _AT_ONCE = 8
 _LOOK_AT_VAULT = "find out with: dbops vault verify --all"
 _LOOK_AT_COPY = "look at it, then move it away by hand: dbops writes nothing over"
