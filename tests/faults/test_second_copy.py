@@ -6,6 +6,7 @@ import os
 import random
 import shlex
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -142,6 +143,23 @@ def test_a_killed_copy_is_never_half_an_artifact_and_the_next_run_goes_on(
         assert not list((folder / "far").rglob("part-*.unfinished-*"))  # invisible, and yet they would fill the disk
     assert half or done < 50
     record_property("kills", f"vault copy: {done} kills, a clean run takes {clean.seconds:.2f} s")
+
+
+def test_a_run_that_is_asked_to_stop_ends_within_a_file_and_the_next_one_goes_on(dbops: Dbops, here: Path) -> None:
+    name = put(here / "near", day=3, files=4, size=40_000_000)
+    program = [str(Path(sys.executable).with_name("dbops")), "vault", "copy"]
+    env = os.environ | {"HOME": str(here), "DBOPS_CONFIG": str(here / "dbops.toml")}
+    with subprocess.Popen(program, cwd=here, env=env, stderr=subprocess.PIPE) as child:
+        while child.poll() is None and not list((here / "far" / name).glob("part-0*")):
+            pass  # the first of four files is under way: it cannot be done by the next line
+        child.send_signal(signal.SIGTERM)
+        _, told = child.communicate(timeout=60)
+    assert child.returncode == 143, told
+    assert b"it observes what is done and goes on" in told
+    assert whole(here / "far") == set()
+    assert not list((here / "far").rglob("*.unfinished-*"))
+    assert dbops("vault", "copy").returncode == 0
+    assert contents(here / "far") == contents(here / "near")
 
 
 def test_a_second_run_does_not_copy_to_the_same_place(dbops: Dbops, here: Path) -> None:
