@@ -37,6 +37,14 @@ class Azurite:
         told = f"{ACCOUNT}\nrwdlac\nb\nsco\n\n{fields['se']}\n\n\n{fields['sv']}\n"
         return urlencode(fields | {"sig": _signed(told)})
 
+    def listed(self, container: str) -> str:
+        """What the service itself tells of a container."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=10)
+        connection.request("GET", f"/{ACCOUNT}/{container}?restype=container&comp=list&{self.sas()}")
+        told = connection.getresponse().read().decode()
+        connection.close()
+        return told
+
     def create(self, container: str) -> None:
         """Create a container: obstore cannot."""
         date = formatdate(usegmt=True)

@@ -206,6 +206,12 @@ def test_the_storage_class_of_a_tier_reaches_the_service(folder: Path, s3: Moto,
     assert b"STANDARD_IA" in listed
     assert b"GLACIER_IR" in listed
     assert store.keeps_classes
+    place = places.azurite_place(folder, azure)
+    store = vault.connect(place, target="vault")
+    for name, size in (("small", 1), ("large", 9 * _MEGABYTE)):
+        with store.writing(name, storage_class="Cool") as target:
+            target.write(places.noise(size))
+    assert azure.listed(place.url.split("/")[3]).count("<AccessTier>Cool<") == 2
 
 
 def test_a_failed_upload_leaves_no_parts_that_cost_money(folder: Path, s3: Moto) -> None:
