@@ -17,12 +17,15 @@ def plane() -> Iterator[Index]:
         vector("far", 2, "euclidean"),
         vector("bits", 2, "hamming"),
         field("side"),
+        field("x", "Edm.Int32"),
         field("text"),
     ) as built:
         for name, x, y in (("east", 1, 0), ("north", 0, 2), ("west", -3, 0), ("north_east", 1, 1)):
             point = [x, y]
             side = "up" if y else "flat"
-            built.put({"id": name, "v": point, "dot": point, "far": point, "side": side, "text": f"{side} {name}"})
+            built.put(
+                {"id": name, "v": point, "dot": point, "far": point, "side": side, "x": x, "text": f"{side} {name}"}
+            )
         built.put({"id": "nowhere", "side": "up", "text": "up"})
         yield built
 
@@ -50,9 +53,10 @@ def test_dot_products_and_euclidean_distances_order_too(plane: Index) -> None:
 
 
 def test_k_limits_what_is_found_and_counted(plane: Index) -> None:
-    answer = plane.ask(vectorQueries=[near(1, 0, k=2)], count=True, facets=["side"])
+    answer = plane.ask(vectorQueries=[near(1, 0, k=2)], count=True, facets=["side", "x,interval:5"])
     assert [row["id"] for row in answer["value"]] == ["east", "north_east"]
     assert answer["@odata.count"] == 2
+    assert answer["@search.facets"]["x"] == [{"count": 2, "value": 0}]
     assert answer["@search.facets"]["side"] == [{"count": 1, "value": "flat"}, {"count": 1, "value": "up"}]
 
 

@@ -63,6 +63,8 @@ def test_what_nobody_can_see_any_more_is_forgotten() -> None:
         built.put({"id": "b"}, at=6.0, now=6.0)
         (rows,) = built.table.connection.execute(f"SELECT count(*) FROM {built.table.docs}").fetchone()
         assert rows == 2
+        (texts,) = built.table.connection.execute(f"SELECT count(*) FROM {built.table.docsize}").fetchone()
+        assert texts == 2
         assert built.table.sizes()[0] == 2
         assert built.table.sizes()[2] == 8
         assert built.ids(search="name0") == []
