@@ -32,10 +32,11 @@ from dbops.copies.manifest import (
 )
 from dbops.engine import clock, stop
 from dbops.engine.finding import Finding, Severity
-from dbops.errors import Refused, VerifiedBad
+from dbops.errors import ConfigInvalid, Refused, VerifiedBad
 from dbops.stores.vault import AlreadyThere, Store
 
 COMPRESSIONS = ("zstd", "none")
+_OFFLINE = ("archive", "glacier", "deep_archive")  # thawing takes hours: what is there cannot be read back
 ABANDONED_AFTER = timedelta(hours=24)
 _OURS = ("manifest.json", "construction.json", "records/", "verified/")
 _NAME = re.compile(r"[A-Za-z0-9_][\w.=@+-]*(/[A-Za-z0-9_][\w.=@+-]*)*", re.ASCII)
@@ -191,6 +192,9 @@ def write(
     """
     if compression not in COMPRESSIONS:
         raise ValueError(f"{compression!r} is no compression")
+    if tier is not None and (tier.storage_class or "").lower() in _OFFLINE:
+        told = f"the storage class {tier.storage_class} cannot be read at once, so no artifact could be compared there"
+        raise ConfigInvalid(told, hint="Cool, Cold, STANDARD_IA or GLACIER_IR can; let the service move them later")
     age.check(recipients)
     where, kind = tier or Tier(), subject.target
     begun = Begun(

@@ -14,7 +14,7 @@ from dbops.copies import artifact
 from dbops.copies.manifest import Record, opened, sealed
 from dbops.copies.reader import content
 from dbops.engine.finding import Finding, Severity, Verdict
-from dbops.errors import CouldNotVerify, Refused, VerifiedBad
+from dbops.errors import ConfigInvalid, CouldNotVerify, Refused, VerifiedBad
 from dbops.stores.vault import Store
 from places import SUBJECT, identity, noise, written
 
@@ -167,6 +167,14 @@ def test_tiers_lie_apart_and_one_listing_tells_them_all(store: Store) -> None:
     assert monthly.address.prefix == "monthly/"
     assert {found.address.folder for found in artifact.listing(store)} == {FOLDER, monthly.address.folder}
     assert [found.address.folder for found in artifact.listing(store, "monthly/")] == [monthly.address.folder]
+
+
+@pytest.mark.parametrize("name", ["Archive", "GLACIER", "DEEP_ARCHIVE"])
+def test_a_storage_class_that_cannot_be_read_back_is_refused(store: Store, name: str) -> None:
+    opened_writer = artifact.write(store, SUBJECT, run="a", tier=Tier(storage_class=name))
+    with pytest.raises(ConfigInvalid, match="read at once"):
+        opened_writer.__enter__()
+    assert list(artifact.listing(store)) == []
 
 
 def test_an_identity_that_fits_no_recipient_is_told_while_writing(store: Store) -> None:
