@@ -59,8 +59,8 @@ class Answer:
     body: Any
 
 
-def ask(live: Server, method: str, path: str, body: Any = None, headers: Mapping[str, str] | None = None) -> Answer:
-    """Send one request as it is given, signed for the path that it names."""
+def signed_for(method: str, path: str) -> dict[str, str]:
+    """Sign a request as a client does."""
     segments = [part for part in path.split("/") if part]
     of_one = len(segments) % 2 == 0
     kind = segments[-2 if of_one else -1] if segments else ""
@@ -68,7 +68,12 @@ def ask(live: Server, method: str, path: str, body: Any = None, headers: Mapping
     date = formatdate(usegmt=True)
     text = f"{method.lower()}\n{kind}\n{resource}\n{date.lower()}\n\n"
     signature = base64.b64encode(hmac.digest(base64.b64decode(KEY), text.encode(), "sha256")).decode()
-    signed = {"x-ms-date": date, "authorization": quote(f"type=master&ver=1.0&sig={signature}", safe="")}
+    return {"x-ms-date": date, "authorization": quote(f"type=master&ver=1.0&sig={signature}", safe="")}
+
+
+def ask(live: Server, method: str, path: str, body: Any = None, headers: Mapping[str, str] | None = None) -> Answer:
+    """Send one request as it is given, signed for the path that it names."""
+    signed = signed_for(method, path)
     talk = http.client.HTTPConnection(emulator.HOST, emulator.port(live), timeout=30)
     try:
         raw = body if isinstance(body, bytes | None) else json.dumps(body).encode()

@@ -274,3 +274,9 @@ def test_a_container_that_changed_meanwhile_is_neither_replaced_nor_deleted(acco
     assert ask(account, "PUT", path, definition, stale).status == 412
     assert ask(account, "DELETE", path, headers=stale).status == 412
     assert ask(account, "PUT", path, definition, {"if-match": definition["_etag"]}).status == 200
+
+
+def test_a_request_meant_for_the_container_before_is_told_so(account: Server, container: Any) -> None:
+    headers = {"x-ms-documentdb-partitionkey": '["a"]', "x-ms-cosmos-intended-collection-rid": "AAAAAoAAAAM="}
+    answer = ask(account, "GET", f"/{container.container_link}/docs/1", headers=headers)
+    assert (answer.status, answer.headers["x-ms-substatus"]) == (400, "1024")

@@ -1,7 +1,7 @@
 """The emulated account: who asks what, and which part answers."""
 
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import orjson
 
@@ -17,6 +17,7 @@ from dbops.sandbox.emulators.cosmos import (
     query,
     ranges,
     scope,
+    shapes,
     sql,
 )
 from dbops.sandbox.emulators.cosmos.answers import Refused, listing, missing, raw, told
@@ -225,10 +226,7 @@ def make(folder: Path, settings: dict[str, Any]) -> Account:
 
 
 def _object(request: Request) -> dict[str, Any]:
-    body = point.body_of(request)
-    if not isinstance(body, dict):
-        raise Refused(400, "The request payload is invalid: an object is expected.")
-    return cast("dict[str, Any]", body)
+    return shapes.an_object(point.body_of(request), "the request payload")
 
 
 def _must_be_unchanged(request: Request, definition: dict[str, Any]) -> None:

@@ -1,10 +1,10 @@
 """A transactional batch: all of its operations, or none."""
 
-from typing import Any, cast
+from typing import Any
 
 import orjson
 
-from dbops.sandbox.emulators.cosmos import items, point
+from dbops.sandbox.emulators.cosmos import items, point, shapes
 from dbops.sandbox.emulators.cosmos.answers import Refused, charge_of_read, charge_of_write
 from dbops.sandbox.emulators.cosmos.items import Condition, Partition
 from dbops.sandbox.emulators.cosmos.keys import must_match
@@ -15,9 +15,9 @@ _FAILED_DEPENDENCY = 424
 
 
 def operations_of(body: Any, size: int) -> list[dict[str, Any]]:
-    if not isinstance(body, list) or not body:
+    operations = shapes.objects(body, "a batch")
+    if not operations:
         raise Refused(400, "A batch needs at least one operation.")
-    operations = cast("list[dict[str, Any]]", body)
     if len(operations) > _MOST:
         raise Refused(400, f"Batch request has more operations than what is supported: {_MOST}.")
     if size > _LARGEST:
@@ -48,7 +48,8 @@ def run(within: Partition, operations: list[dict[str, Any]]) -> tuple[int, bytes
 
 
 def _one(within: Partition, operation: dict[str, Any]) -> tuple[bytes, float]:
-    condition = Condition(operation.get("ifMatch"), operation.get("ifNoneMatch"))
+    match, none_match = (shapes.maybe_text(operation.get(name), name) for name in ("ifMatch", "ifNoneMatch"))
+    condition = Condition(match, none_match)
     name, body = operation.get("id"), operation.get("resourceBody")
     match operation.get("operationType"):
         case "Create":
@@ -60,15 +61,15 @@ def _one(within: Partition, operation: dict[str, Any]) -> tuple[bytes, float]:
             return _written(201 if new else 200, stored)
         case "Replace":
             document = _document(within, body)
-            return _written(200, items.replace(within, _name(name), document, condition))
+            return _written(200, items.replace(within, shapes.a_text(name, "id"), document, condition))
         case "Patch":
-            return _written(200, point.patched(within, _name(name), body, condition))
+            return _written(200, point.patched(within, shapes.a_text(name, "id"), body, condition))
         case "Delete":
-            gone = items.delete(within, _name(name), condition)
+            gone = items.delete(within, shapes.a_text(name, "id"), condition)
             cost = charge_of_write(len(gone.body))
             return b'{"statusCode":204,"requestCharge":%.2f}' % cost, cost
         case "Read":
-            stored = items.must_find(within, _name(name))
+            stored = items.must_find(within, shapes.a_text(name, "id"))
             cost = charge_of_read(len(stored.body))
             if condition.is_known(stored):
                 return b'{"statusCode":304,"requestCharge":%.2f}' % cost, cost
@@ -81,12 +82,6 @@ def _document(within: Partition, body: Any) -> dict[str, Any]:
     document = items.document_of(body)
     must_match(within.container.scheme, document, within.key)
     return document
-
-
-def _name(name: Any) -> str:
-    if not isinstance(name, str):
-        raise Refused(400, "The batch operation needs an id.")
-    return name
 
 
 def _written(status: int, stored: items.Stored) -> tuple[bytes, float]:

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, cast
 
-from dbops.sandbox.emulators.cosmos import keys
+from dbops.sandbox.emulators.cosmos import keys, shapes
 from dbops.sandbox.emulators.cosmos.answers import Refused, missing
 from dbops.sandbox.emulators.cosmos.tables import items_of
 
@@ -111,32 +111,36 @@ def _check_ttl(wish: Mapping[str, Any]) -> None:
         raise Refused(400, f"The default time to live '{ttl}' is invalid: -1 or a positive number of seconds.")
 
 
-def _filled_policy(policy: dict[str, Any]) -> dict[str, Any]:
+def _filled_policy(value: Any) -> dict[str, Any]:
+    policy = shapes.an_object(value, "indexingPolicy")
     mode = str(policy.get("indexingMode", "consistent")).lower()
     if mode not in {"consistent", "none", "lazy"}:
         raise Refused(400, f"The indexing mode '{mode}' is invalid.")
-    included, excluded = policy.get("includedPaths"), policy.get("excludedPaths")
+    named = {side: _rules(policy.get(side), side) for side in ("includedPaths", "excludedPaths")}
     filled: dict[str, Any] = {**_INDEXING, **policy, "indexingMode": mode}
     if mode == "none":
-        filled |= {"automatic": False, "includedPaths": included or [], "excludedPaths": excluded or []}
-    elif included or excluded:
-        filled |= {"includedPaths": included or [], "excludedPaths": excluded or []}
-        paths = cast("list[dict[str, Any]]", [*(included or []), *(excluded or [])])
-        named = {one.get("path") for one in paths}
-        if "/*" not in named:
+        filled |= {"automatic": False, **named}
+    elif any(named.values()):
+        filled |= named
+        if "/*" not in {one["path"] for side in named.values() for one in side}:
             raise Refused(400, "The special mandatory indexing path '/' is not provided in any of the path type sets.")
-    for group in cast("list[list[dict[str, Any]]]", policy.get("compositeIndexes") or []):
-        if len(group) < 2:
+    for group in shapes.a_list(policy.get("compositeIndexes") or [], "compositeIndexes"):
+        if len(_rules(group, "compositeIndexes")) < 2:
             raise Refused(400, "A composite index needs at least two paths.")
     return filled
 
 
-def _checked_unique(policy: dict[str, Any]) -> dict[str, Any]:
-    groups = cast("list[dict[str, Any]]", policy.get("uniqueKeys") or [])
+def _rules(value: Any, what: str) -> list[dict[str, Any]]:
+    rules = shapes.objects(value or [], what)
+    if rules:
+        shapes.paths([one.get("path") for one in rules], what)
+    return rules
+
+
+def _checked_unique(value: Any) -> dict[str, Any]:
+    groups = shapes.objects(shapes.an_object(value, "uniqueKeyPolicy").get("uniqueKeys") or [], "uniqueKeys")
     for group in groups:
-        paths = cast("list[Any]", group.get("paths") or [])
-        if not paths or not all(isinstance(path, str) and path.startswith("/") for path in paths):
-            raise Refused(400, "A unique key needs paths that begin with '/'.")
+        shapes.paths(group.get("paths"), "the paths of a unique key")
     return {"uniqueKeys": groups}
 
 

@@ -7,7 +7,7 @@ from typing import Any, cast
 
 import orjson
 
-from dbops.sandbox.emulators.cosmos import containers
+from dbops.sandbox.emulators.cosmos import containers, shapes
 from dbops.sandbox.emulators.cosmos.answers import Refused, not_found
 from dbops.sandbox.emulators.cosmos.catalogue import etag_of, seconds
 from dbops.sandbox.emulators.cosmos.containers import Container
@@ -68,9 +68,7 @@ class Condition:
 
 def document_of(body: Any) -> dict[str, Any]:
     """Check what a client sends as an item."""
-    if not isinstance(body, dict):
-        raise Refused(400, "The input content is invalid: an item is a JSON object.")
-    document = cast("dict[str, Any]", body)
+    document = shapes.an_object(body, "an item")
     containers.checked_item_id(document)
     ttl = document.get("ttl")
     if ttl is not None and (isinstance(ttl, bool) or not isinstance(ttl, int) or not (ttl == -1 or 0 < ttl < 2**31)):

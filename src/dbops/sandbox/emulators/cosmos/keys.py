@@ -15,6 +15,7 @@ from azure.cosmos.partition_key import (
     _to_hex_encoded_binary_string_v1,  # pyright: ignore[reportPrivateUsage]
 )
 
+from dbops.sandbox.emulators.cosmos import shapes
 from dbops.sandbox.emulators.cosmos.answers import Refused
 
 UNDEFINED: dict[str, Any] = {}  # as the SDK writes it
@@ -79,17 +80,15 @@ class Scheme:
         return f"{(begin + end) // 2:032X}"
 
 
-def scheme(definition: Mapping[str, Any]) -> Scheme:
+def scheme(value: Any) -> Scheme:
     """Read a partition key definition; refuses what the service refuses."""
-    paths = definition.get("paths")
+    definition = shapes.an_object(value, "partitionKey")
+    listed = shapes.paths(definition.get("paths"), "the paths of partitionKey")
     kind, version = definition.get("kind", "Hash"), definition.get("version", 1)
-    if not isinstance(paths, list) or not paths or kind not in {"Hash", "MultiHash"} or version not in {1, 2}:
-        raise Refused(400, "The partition key definition is invalid: paths, kind and version must fit together.")
-    listed = cast("list[Any]", paths)
-    if (kind == "Hash" and len(listed) != 1) or (kind == "MultiHash" and (len(listed) > 3 or version != 2)):
+    if (kind, version) not in (("Hash", 1), ("Hash", 2), ("MultiHash", 2)):
+        raise Refused(400, f"The partition key kind {kind} of version {version} is invalid.")
+    if len(listed) > (1 if kind == "Hash" else 3):
         raise Refused(400, f"Too many partition key paths for kind {kind} of version {version}.")
-    if not all(isinstance(path, str) and path.startswith("/") and len(path) > 1 for path in listed):
-        raise Refused(400, f"The partition key paths {listed} are invalid.")
     return Scheme(tuple(split(path) for path in listed), kind, version)
 
 

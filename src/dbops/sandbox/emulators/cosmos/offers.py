@@ -1,10 +1,11 @@
 """Throughput: what a database or a container was provisioned with, by hand or by autoscale."""
 
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any
 
 import orjson
 
+from dbops.sandbox.emulators.cosmos import shapes
 from dbops.sandbox.emulators.cosmos.answers import Refused, not_found
 from dbops.sandbox.emulators.cosmos.tables import Tables
 
@@ -37,9 +38,7 @@ def _object(text: str) -> dict[str, Any]:
         read = orjson.loads(text)
     except ValueError:
         read = None
-    if not isinstance(read, dict):
-        raise Refused(400, f"The autoscale settings {text} are invalid.")
-    return cast("dict[str, Any]", read)
+    return shapes.an_object(read, "x-ms-cosmos-offer-autopilot-settings")
 
 
 def _manual(amount: Any) -> int:
@@ -105,8 +104,10 @@ def read(tables: Tables, rid: str) -> dict[str, Any]:
 def replace(tables: Tables, rid: str, body: dict[str, Any]) -> dict[str, Any]:
     """Change an amount. By hand stays by hand, and autoscale autoscale, as long as nobody migrates the offer."""
     before = read(tables, rid)
-    content = cast("dict[str, Any]", body.get("content") or {})
+    content = shapes.an_object(body.get("content"), "content")
     settings = content.get("offerAutopilotSettings")
+    if settings is not None:
+        settings = shapes.an_object(settings, "offerAutopilotSettings")
     if (settings is None) != ("offerAutopilotSettings" not in before["content"]):
         raise Refused(400, "An offer changes between manual and autoscale by a migration only.")
     manual = settings is None

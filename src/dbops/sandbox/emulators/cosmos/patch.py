@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any, cast
 
+from dbops.sandbox.emulators.cosmos import shapes
 from dbops.sandbox.emulators.cosmos.answers import Refused
 from dbops.sandbox.emulators.cosmos.keys import Scheme
 
@@ -15,14 +16,13 @@ Place = tuple[Any, str]  # the object or array, and what is meant in it
 
 def operations_of(body: Any) -> tuple[list[dict[str, Any]], str | None]:
     """Read a patch: its operations and its condition."""
-    wish = cast("dict[str, Any]", body) if isinstance(body, dict) else {}
-    operations = wish.get("operations")
-    if not isinstance(operations, list) or not operations:
+    wish = shapes.an_object(body, "a patch")
+    operations = shapes.objects(wish.get("operations"), "the operations of a patch")
+    if not operations:
         raise Refused(400, "The patch request needs operations.")
-    listed = cast("list[dict[str, Any]]", operations)
-    if len(listed) > _MOST:
+    if len(operations) > _MOST:
         raise Refused(400, f"The number of patch operations can't exceed '{_MOST}'.")
-    return listed, wish.get("condition")
+    return operations, shapes.maybe_text(wish.get("condition"), "condition")
 
 
 def apply(document: dict[str, Any], operations: list[dict[str, Any]], scheme: Scheme) -> None:

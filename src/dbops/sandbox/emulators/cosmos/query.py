@@ -1,9 +1,9 @@
 """Queries over items: where they run, what the service leaves to the client, and their pages."""
 
 import re
-from typing import Any, cast
+from typing import Any
 
-from dbops.sandbox.emulators.cosmos import containers, pages, point, scope, sql
+from dbops.sandbox.emulators.cosmos import containers, pages, point, scope, shapes, sql
 from dbops.sandbox.emulators.cosmos.answers import Refused, charge_of_page, listing, raw, told
 from dbops.sandbox.emulators.cosmos.containers import Container
 from dbops.sandbox.emulators.cosmos.feed import page_size
@@ -33,11 +33,9 @@ def _asks_plan(request: Request) -> bool:
 def parsed(request: Request) -> tuple[str, dict[str, Any], sql.Query]:
     """Read text and parameters, and understand them."""
     body = point.body_of(request)
-    spec = cast("dict[str, Any]", body) if isinstance(body, dict) else {"query": body}
-    text = spec.get("query")
-    if not isinstance(text, str):
-        raise Refused(400, "The request payload is invalid: a query is expected.")
-    listed = cast("list[dict[str, Any]]", spec.get("parameters") or [])
+    spec = {"query": body} if isinstance(body, str) else shapes.an_object(body, "a query")
+    text = shapes.a_text(spec.get("query"), "query")
+    listed = shapes.objects(spec.get("parameters") or [], "parameters")
     parameters = {str(one.get("name")): one.get("value") for one in listed}
     return text, parameters, sql.compile(text, parameters)
 
