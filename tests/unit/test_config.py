@@ -268,6 +268,21 @@ def test_a_secret_file_gives_its_line_and_is_blanked_from_then_on(secret: Path) 
     assert redact.redact("is it hunter22?") == "is it ***?"
 
 
+@pytest.mark.parametrize(
+    ("text", "secret"),
+    [
+        ("# created: 2026-11-20\n# public key: age1xyz\nAGE-SECRET-KEY-1ABC\n", "AGE-SECRET-KEY-1ABC"),
+        ("-----BEGIN KEY-----\nabcd\nefgh\n-----END KEY-----\n", "-----BEGIN KEY-----\nabcd\nefgh\n-----END KEY-----"),
+        ("#starts-with-a-hash\n", "#starts-with-a-hash"),
+    ],
+)
+def test_remarks_beside_a_secret_and_keys_of_several_lines_are_read(tmp_path: Path, text: str, secret: str) -> None:
+    file = tmp_path / "secret"
+    file.write_text(text)
+    file.chmod(0o600)
+    assert resolve(SecretFile(file=file), target="t") == secret
+
+
 @pytest.mark.parametrize("mode", [0o640, 0o604, 0o620, 0o644, 0o777])
 def test_a_secret_file_that_others_can_open_is_refused(secret: Path, mode: int) -> None:
     secret.chmod(mode)

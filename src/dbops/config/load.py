@@ -104,6 +104,14 @@ def resolve(reference: str | SecretFile, *, target: str) -> str:
     return text
 
 
+def _without_remarks(text: str) -> str:
+    """Take one line beside remarks, as age-keygen writes an identity, or a whole key in PEM; nothing else."""
+    if "\n" not in text or text.startswith("-----BEGIN "):
+        return text
+    lines = [line.strip() for line in text.splitlines() if line.strip() and not line.startswith("#")]
+    return lines[0] if len(lines) == 1 else ""
+
+
 def _from_file(path: Path, target: str) -> str:
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)  # a pipe without a writer never opens
@@ -123,7 +131,8 @@ def _from_file(path: Path, target: str) -> str:
         value = data.decode("utf-8").rstrip("\r\n") if len(data) <= 65_536 else ""
     except UnicodeDecodeError:
         value = ""
-    if not value or "\0" in value or "\n" in value:
+    value = _without_remarks(value)
+    if not value or "\0" in value:
         raise ConfigInvalid(f"the secret file {path} does not hold one line of text", target=target)
     return register(value)
 
