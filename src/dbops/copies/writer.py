@@ -277,7 +277,9 @@ def _why_not(left: Construction, wanted: Begun) -> str | None:
 def _abandoned(left: Construction, reason: str) -> Finding:
     at = left.address
     told = f"{at.folder} was never finished and is not continued: {reason}"
-    return Finding(Severity.INFO, "construction_abandoned", at.target, told, "dbops backup expire removes it")
+    return Finding(
+        Severity.INFO, "construction_abandoned", at.target, told, "nobody needs it any more: its folder may go"
+    )
 
 
 def _told_of_tier(vault: Store, tier: Tier, target: str) -> Generator[Finding]:
