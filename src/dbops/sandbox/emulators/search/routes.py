@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from urllib.parse import unquote
 
 _CALL = re.compile(r"([^()']+)\('((?:[^']|'')*)'\)")
@@ -24,6 +25,7 @@ class Route:
     key: str | None = None  # of a document
 
 
+@lru_cache(maxsize=1024)  # clients ask for the same few places
 def parse(path: str) -> Route:
     parts: list[str] = []
     named: list[bool] = []

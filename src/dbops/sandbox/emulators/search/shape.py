@@ -7,7 +7,7 @@ from typing import Any, cast
 
 from dbops.sandbox.emulators.search import values
 from dbops.sandbox.emulators.search.answers import Failure, invalid
-from dbops.sandbox.emulators.search.fields import COMPLEX, COMPLEX_COLLECTION
+from dbops.sandbox.emulators.search.fields import COMPLEX, COMPLEX_COLLECTION, walk
 from dbops.sandbox.emulators.search.given import is_list, is_object
 
 Document = dict[str, Any]
@@ -114,11 +114,12 @@ def _unknown(name: str, path: str) -> Failure:
 class Shape:
     """What the documents of one index look like."""
 
-    __slots__ = ("_level", "_unstored", "key")
+    __slots__ = ("_counted", "_level", "_unstored", "key")
 
     def __init__(self, definition: dict[str, Any]) -> None:
         self._level = Level(definition["fields"])
         self.key = next(field["name"] for field in definition["fields"] if field.get("key"))
+        self._counted = any(field["type"] == COMPLEX_COLLECTION for _, field in walk(definition["fields"]))
         self._unstored = [field["name"] for field in definition["fields"] if field.get("stored") is False]
 
     def key_of(self, given: Mapping[str, Any], number: int) -> str:
@@ -143,7 +144,7 @@ class Shape:
     def checked(self, given: Mapping[str, Any]) -> Document:
         """Check the values of a document; Failure refuses the request, values.TooLong only this document."""
         document = self._level.checked(given)
-        if _objects(document) > _MOST_OBJECTS:
+        if self._counted and _objects(document) > _MOST_OBJECTS:
             raise _told("", f"A document can hold {_MOST_OBJECTS} objects in its complex collections.")
         return document
 
