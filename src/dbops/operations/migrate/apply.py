@@ -1,6 +1,5 @@
 """Do one step: revisions through the worker, what its owner may not do as the cluster's administrator."""
 
-import json
 from collections.abc import Callable
 from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, field
@@ -12,27 +11,14 @@ from psycopg import errors
 from dbops import units
 from dbops.engine.patience import patiently
 from dbops.engine.plan import Statement, Step
-from dbops.errors import (
-    AuthenticationFailed,
-    CouldNotVerify,
-    DbopsError,
-    DependencyMissing,
-    ExitCode,
-    LockBusy,
-    Refused,
-    Unreachable,
-)
-from dbops.operations.migrate import plan
+from dbops.errors import LockBusy
+from dbops.operations.migrate import asking, plan
 from dbops.redact import redact
 from dbops.stores import ledger, postgres
 from dbops.stores.postgres import Connection
 
 SUBJECT = "schema"
 
-_KINDS = {
-    kind.code: kind
-    for kind in (AuthenticationFailed, CouldNotVerify, DependencyMissing, LockBusy, Refused, Unreachable)
-}
 _BLOCKERS = """
     SELECT a.pid, a.usename, a.application_name, a.state, clock_timestamp() - a.xact_start, left(a.query, 200)
       FROM unnest(pg_blocking_pids(%s)) b (pid) JOIN pg_stat_activity a ON a.pid = b.pid
@@ -46,7 +32,7 @@ class Doing:
     target: str
     connection: Connection  # the owner's, to look who blocks
     administrator: Callable[[], AbstractContextManager[Connection]]
-    ask: Callable[..., bytes]  # the worker
+    ask: asking.Ask
     backend: int
     blockers: str = field(default="")
 
@@ -61,9 +47,9 @@ def apply(doing: Doing, step: Step[plan.Action]) -> None:
             with doing.administrator() as connection:
                 ledger.apply(connection, statements, target=doing.target)
         case plan.Upgrade(revision):
-            _revise(doing, step, {"way": "up", "revision": revision, "to": revision})
+            _revise(doing, step, asking.upgrade(revision))
         case plan.Downgrade(revision, to):
-            _revise(doing, step, {"way": "down", "revision": revision, "to": to})
+            _revise(doing, step, asking.downgrade(revision, to))
         case _:
             assert_never(step.action)
 
@@ -79,8 +65,7 @@ def _revise(doing: Doing, step: Step[plan.Action], asked: dict[str, Any]) -> Non
 
     def attempt(lock_timeout: timedelta) -> None:
         wait = round(lock_timeout.total_seconds() * 1000)
-        answer = doing.ask(json.dumps({**asked, "lock_timeout_ms": wait}).encode(), lambda: _watch(doing))
-        raise_told(json.loads(answer), doing.target)
+        asking.revise(doing.ask, asked, doing.target, lock_timeout_ms=wait, meanwhile=lambda: _watch(doing))
 
     patiently(
         attempt,
@@ -103,11 +88,3 @@ def _blocker(row: tuple[int, str, str, str, timedelta | None, str]) -> str:
     since = f", its transaction is {units.duration(age)} old" if age is not None else ""
     told = " ".join(redact(query).split())
     return f"backend {pid} of {user} ({application or 'no application name'}, {state}{since}: {told[:80]})"
-
-
-def raise_told(answer: dict[str, Any], target: str) -> None:
-    """Raise what the worker could not do, as the error that it was."""
-    if "code" not in answer:
-        return
-    kind = _KINDS.get(ExitCode(answer["code"]), DbopsError)
-    raise kind(answer["message"], hint=answer["hint"], target=target)

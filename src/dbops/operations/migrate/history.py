@@ -4,7 +4,9 @@ import io
 import logging
 import re
 import threading
-from collections.abc import Sequence
+import traceback
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from alembic import command
@@ -14,7 +16,7 @@ from alembic.util import CommandError
 
 import dbops
 from dbops.config.model import Config
-from dbops.errors import Refused
+from dbops.errors import DbopsError, Refused
 from dbops.operations.migrate import effects
 from dbops.operations.migrate.facts import BASE, History, Revision
 
@@ -52,20 +54,17 @@ def alembic(place: Path, name: str) -> AlembicConfig:
 
 def read(place: Path, name: str, target: str) -> History:
     """Read the whole history of a target; it has to be linear."""
-    with _one_at_a_time:
-        try:
-            scripts = ScriptDirectory.from_config(alembic(place, name))
-            known = list(scripts.walk_revisions())[::-1]
-            heads = scripts.get_heads()
-            if len(heads) > 1:
-                raise Refused(
-                    f"the history has {len(heads)} heads: {', '.join(sorted(heads))}",
-                    hint="a history is linear: set down_revision of the newer one to the other",
-                    target=target,
-                )
-            texts = _texts(place, name, "upgrade", f"{BASE}:head") if known else []
-        except CommandError as error:
-            raise Refused(f"the revisions in {place} cannot be read: {error}", target=target) from error
+    with _reading(place, target):
+        scripts = ScriptDirectory.from_config(alembic(place, name))
+        known = list(scripts.walk_revisions())[::-1]
+        heads = scripts.get_heads()
+        if len(heads) > 1:
+            raise Refused(
+                f"the history has {len(heads)} heads: {', '.join(sorted(heads))}",
+                hint="a history is linear: set down_revision of the newer one to the other",
+                target=target,
+            )
+        texts = _texts(place, name, "upgrade", f"{BASE}:head") if known else []
     revisions = tuple(
         Revision(each.revision, each.doc, tuple(text), effects.made(text), effects.taken(text))
         for each, text in zip(known, texts, strict=True)
@@ -73,6 +72,39 @@ def read(place: Path, name: str, target: str) -> History:
     every = [statement for text in texts for statement in text]
     where = str(place / "postgres" / name)
     return History(target, where, revisions, effects.roles(every), effects.extensions(every))
+
+
+def files(place: Path, name: str, target: str) -> dict[str, Path]:
+    """Name the files of the revisions, whatever SQL they emit."""
+    with _reading(place, target):
+        scripts = ScriptDirectory.from_config(alembic(place, name))
+        return {each.revision: Path(each.path) for each in scripts.walk_revisions()}
+
+
+@contextmanager
+def _reading(place: Path, target: str) -> Generator[None]:
+    """Tell what is wrong with revisions, which are somebody's code, with its place."""
+    with _one_at_a_time:
+        try:
+            yield
+        except DbopsError:
+            raise
+        except CommandError as error:
+            raise Refused(f"the revisions in {place} cannot be read: {error}", target=target) from error
+        except Exception as error:
+            raise DbopsError(
+                f"the revisions cannot be read: {place_of(error)}", hint="correct the revision", target=target
+            ) from error
+
+
+def place_of(error: BaseException) -> str:
+    """Tell an error of a revision, and where it is: in the revision's own file, as far as that can be told."""
+    if isinstance(error, SyntaxError) and error.filename:
+        return f"{type(error).__name__}: {error.msg} ({Path(error.filename).name}:{error.lineno})"
+    frames = traceback.extract_tb(error.__traceback__)
+    own = [frame for frame in frames if Path(frame.filename).parent.parent.name == "postgres"]
+    last = (own or frames)[-1]
+    return f"{type(error).__name__}: {error} ({Path(last.filename).name}:{last.lineno})"
 
 
 def downgrades(place: Path, name: str, known: History) -> dict[str, Sequence[str]]:

@@ -1,20 +1,17 @@
 """Migrations, ready to be planned and run: one database at a time, under the lock of its schema."""
 
-import json
-import sys
 from collections.abc import Callable, Generator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from datetime import datetime
 from functools import partial
 from pathlib import Path
 
-from dbops import process, units
 from dbops.config.model import Config
 from dbops.engine.plan import Plan, Ready
 from dbops.engine.run import Run
 from dbops.errors import Refused, UsageError
-from dbops.operations.migrate import check, history, plan
-from dbops.operations.migrate.apply import SUBJECT, Doing, apply, raise_told
+from dbops.operations.migrate import asking, check, history, plan
+from dbops.operations.migrate.apply import SUBJECT, Doing, apply
 from dbops.operations.migrate.facts import BASE, Database, Entry, History, State
 from dbops.operations.migrate.observe import entries, observe
 from dbops.stores import ledger, postgres
@@ -89,7 +86,8 @@ def _ready(config: Config, path: Path, target: str, run: Run, planner: Planner) 
 
         def do(step: plan.Step[plan.Action]) -> None:
             if not doing:  # the worker is only started when there is something to do
-                ask, backend = stack.enter_context(_worker(_about(path, folder, name, target, run), target))
+                told = asking.about(folder, name, target, run, config=path)
+                ask, backend = stack.enter_context(asking.worker(told))
                 administrator = partial(_administrator, config, target, run)
                 doing.append(Doing(target, connection, administrator, ask, backend))
             apply(doing[0], step)
@@ -101,29 +99,6 @@ def _administrator(config: Config, target: str, run: Run) -> AbstractContextMana
     place = config.postgres[target]
     dbname = postgres.database_name(place, target=target)
     return postgres.connect(config.cluster[place.cluster], run, target=target, dbname=dbname)
-
-
-def _about(path: Path, folder: Path, name: str, target: str, run: Run) -> dict[str, str]:
-    return {
-        "target": target,
-        "config": str(path.absolute()),
-        "folder": str(folder),
-        "section": name,
-        "run": run.id,
-        "command": run.command,
-        "started": units.instant(run.started),
-        "state_dir": str(run.state_dir),
-        "actor": run.actor,
-    }
-
-
-@contextmanager
-def _worker(about: dict[str, str], target: str) -> Generator[tuple[Callable[..., bytes], int]]:
-    """Start the process that runs the revisions, and learn which backend serves it."""
-    with process.conversation([sys.executable, "-P", "-m", "dbops.operations.migrate.worker"]) as ask:
-        answer = json.loads(ask(json.dumps(about).encode()))
-        raise_told(answer, target)
-        yield ask, int(answer["backend"])
 
 
 def state(config: Config, path: Path, target: str, run: Run) -> State:

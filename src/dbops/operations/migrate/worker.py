@@ -6,7 +6,6 @@ was in is one transaction, and is undone.
 
 import json
 import sys
-import traceback
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -32,14 +31,17 @@ _WAIT = sa.text("SELECT set_config('lock_timeout', :wait, false), set_config('st
 def main() -> None:
     about: dict[str, Any] = json.loads(sys.stdin.readline())
     target: str = about["target"]
-    loaded = load(Path(about["config"]))
     started = parse_instant(about["started"])
     run = Run(about["run"], about["command"], started, Path(about["state_dir"]), actor=about["actor"])
-    dsn = postgres.dsn(loaded.config.postgres[target], target=target)
+    dsn: str = about["dsn"] or _dsn(Path(about["config"]), target)
     with environment.open_connection(dsn, run) as connection:
         _answer({"backend": environment.raw(connection).info.backend_pid})
         for line in sys.stdin:
             _answer(_tried(connection, run, target, about, json.loads(line)))
+
+
+def _dsn(path: Path, target: str) -> str:
+    return postgres.dsn(load(path).config.postgres[target], target=target)
 
 
 def _answer(told: dict[str, Any]) -> None:
@@ -57,10 +59,7 @@ def _tried(
     except CommandError as error:
         return _failed(Refused(redact(str(error))))
     except Exception as error:  # noqa: BLE001  # a revision is somebody's code: its failure is told with its place
-        last = traceback.extract_tb(error.__traceback__)[-1]
-        message = (
-            f"revision {asked['revision']}: {type(error).__name__}: {error} ({Path(last.filename).name}:{last.lineno})"
-        )
+        message = f"revision {asked['revision']}: {history.place_of(error)}"
         return _failed(DbopsError(redact(message), hint="nothing of this revision was done; correct it"))
     finally:
         connection.rollback()

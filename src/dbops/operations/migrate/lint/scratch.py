@@ -1,0 +1,52 @@
+"""A PostgreSQL server for the length of a command, in a temporary folder; nothing in it outlives the command."""
+
+import os
+import secrets
+import tempfile
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+from pathlib import Path
+
+import psycopg
+from psycopg import sql
+from psycopg.conninfo import make_conninfo
+
+from dbops.servers import account, alive
+from dbops.servers import postgres as servers
+from dbops.stores.postgres import translated
+
+_PREFIX = "dbops-lint-"
+# Nothing of it is kept: what makes writing safe or is done at leisure only costs time.
+_SETTINGS = (("full_page_writes", "off"), ("autovacuum", "off"), ("synchronous_commit", "off"))
+
+
+@contextmanager
+def running() -> Generator[Callable[[str], str]]:
+    """Start it, and yield what makes a database there: by its name to its dsn."""
+    _end_those_of_the_dead()
+    place = Path(tempfile.mkdtemp(prefix=f"{_PREFIX}{os.getpid()}-")).resolve()
+    try:
+        place.chmod(0o711)  # the account of the server has to get in
+        account.refuse_closed(place / "server")
+        server = servers.Server(place / "server", durable=False, wal_segment_mb=1, settings=_SETTINGS)
+        password = secrets.token_urlsafe(24)
+        with servers.running(server, password):
+            yield lambda name: _create(servers.conninfo(server, password=password), name)
+    finally:
+        account.remove_folder(place)
+
+
+def _create(dsn: str, name: str) -> str:
+    with translated(name), psycopg.connect(dsn, autocommit=True) as connection:
+        connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+    return make_conninfo(dsn, dbname=name)
+
+
+def _end_those_of_the_dead() -> None:
+    """End the servers of runs that were killed: nobody else would."""
+    for place in Path(tempfile.gettempdir()).resolve().glob(f"{_PREFIX}*-*"):
+        pid = place.name.removeprefix(_PREFIX).partition("-")[0]
+        ours = place.is_dir() and not place.is_symlink() and place.stat().st_uid == os.geteuid()
+        if ours and pid.isdecimal() and not alive.is_alive(int(pid)):
+            servers.stop(servers.Server(place / "server"))
+            account.remove_folder(place)
