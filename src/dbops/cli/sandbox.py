@@ -2,6 +2,7 @@
 
 import os
 from dataclasses import dataclass
+from enum import StrEnum
 from functools import partial
 from pathlib import Path
 from typing import Annotated
@@ -66,6 +67,41 @@ def down(
         environment=_ENVIRONMENT,
         may_lose_data=False,
         next_actions=again,
+    )
+
+
+class Size(StrEnum):
+    """How much data."""
+
+    SMALL = "small"
+    MEDIUM = "medium"
+
+
+@command(app, "seed", "dbops sandbox seed", "dbops sandbox seed --size medium", "dbops sandbox seed -t audit --plan")
+def seed(
+    asked: AskedChange,
+    folder: Dir = DEFAULT,
+    size: Annotated[Size, typer.Option("--size", help="A few seconds, or about 1 GB in PostgreSQL.")] = Size.SMALL,
+    target: Annotated[
+        list[str] | None, typer.Option("--target", "-t", metavar="NAME", help="Only this target (repeatable).")
+    ] = None,
+    until: Annotated[
+        str | None, typer.Option("--until", metavar="DATE", help="The day before which all of it happened.")
+    ] = None,
+) -> Result:
+    """Fill every store of the sandbox with the same plausible data every time. Lock subject: seed."""
+    from dbops.sandbox import layout
+    from dbops.sandbox.seed import ready
+
+    known = ready.world(size, until)
+    return change(
+        asked,
+        asked.run(layout.at(folder).state),
+        [Target(name, partial(ready.seed, folder, name, known)) for name in ready.named(folder, target or ())],
+        environment=_ENVIRONMENT,
+        jobs=2,  # one is generated while the server stores the other
+        may_lose_data=False,
+        next_actions=(f"dbops status --config {_shell(layout.at(folder).config)}",),
     )
 
 
