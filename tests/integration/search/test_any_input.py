@@ -92,7 +92,8 @@ def _spoilt(whole: Any, places: list[tuple[str | int, ...]], values: list[Any]) 
         try:
             for name in place[:-1]:
                 inside = inside[name]
-            inside[place[-1]] = value
+            if isinstance(place[-1], str) or not isinstance(inside, dict):  # JSON has no numbers for names
+                inside[place[-1]] = value
         except (TypeError, KeyError, IndexError):
             continue  # the value before put something else there
     return spoilt
