@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from dbops.engine.finding import Finding, Severity
 from dbops.operations.migrate.lint.facts import Agreed, Allowance, Facts, Silenced
+from dbops.operations.migrate.lint.settings import unsafe
 
 LIMIT = 63  # bytes; PostgreSQL cuts longer names in silence
 
@@ -120,74 +121,14 @@ def _timestamps(facts: Facts, _: Agreed) -> Iterator[Breach]:
                 )
 
 
-_SETTING = re.compile(r"\bcurrent_setting\s*\(", re.IGNORECASE)
-_MISSING_OK = re.compile(r",\s*(true|'t'|'true')", re.IGNORECASE)
-_SAFE_CAST = re.compile(r"(::\s*(text|character varying|varchar)\b(\(\d+\))?|\s|\))*", re.IGNORECASE)
-_CAST = re.compile(r"\s*\)*\s*::\s*(?!text\b|character varying\b|varchar\b)(?P<type>[a-z][\w .]*)", re.IGNORECASE)
-
-
 def _settings(facts: Facts, _: Agreed) -> Iterator[Breach]:
     for code in facts.code:
-        for problem in sorted(set(_unsafe(code.text))):
+        for problem in sorted(set(unsafe(code.text))):
             yield Breach(
                 code.name,
                 f"{code.kind} {code.name} {problem}",
                 "NULLIF(current_setting('app.x', true), '')::uuid: a setting that is not there shows no rows",
             )
-
-
-def _unsafe(text: str) -> Iterator[str]:
-    """Find what fails where a setting was never made (error 42704), or ended with its transaction (it is '' then)."""
-    plain = _COMMENT.sub(" ", text)
-    for match in _SETTING.finditer(plain):
-        end = _closing(plain, match.end() - 1)
-        if not _MISSING_OK.match(_after_first_argument(plain[match.end() : end])):
-            yield "reads a setting without missing_ok: where nobody has made it, every query fails"
-        before = plain[: match.start()].rstrip().removesuffix("pg_catalog.").rstrip()
-        guarded = re.search(r"\bNULLIF\s*\(\(*$", before, re.IGNORECASE) is not None
-        cast = _CAST.match(plain, end + 1)
-        wrapped = re.search(r"\bCAST\s*\(\(*$", before, re.IGNORECASE) is not None
-        if not guarded and (cast or wrapped):
-            told = f"to {cast['type'].strip()} " if cast else ""
-            yield f"casts a setting {told}that may be '': a setting that has ended with its transaction is"
-
-
-_COMMENT = re.compile(r"--[^\n]*|/\*[\s\S]*?\*/")
-
-
-def _closing(text: str, opening: int) -> int:
-    """Find the bracket that closes the one at `opening`; the end where none does."""
-    depth, quoted = 0, False
-    for place in range(opening, len(text)):
-        match text[place]:
-            case "'":
-                quoted = not quoted
-            case "(" if not quoted:
-                depth += 1
-            case ")" if not quoted:
-                depth -= 1
-                if depth == 0:
-                    return place
-            case _:
-                pass
-    return len(text)
-
-
-def _after_first_argument(arguments: str) -> str:
-    quoted, depth = False, 0
-    for place, sign in enumerate(arguments):
-        match sign:
-            case "'":
-                quoted = not quoted
-            case "(" if not quoted:
-                depth += 1
-            case ")" if not quoted:
-                depth -= 1
-            case "," if not quoted and depth == 0:
-                return arguments[place:]
-            case _:
-                pass
-    return ""
 
 
 def _definers(facts: Facts, _: Agreed) -> Iterator[Breach]:
