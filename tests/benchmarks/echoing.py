@@ -10,6 +10,15 @@ from dbops.sandbox.emulators.faults import Faults
 from dbops.sandbox.emulators.serve import serve
 from dbops.sandbox.emulators.web import Reply, Request, json_reply
 
+# What the service sends with each write: the client's own work with it is no work of the server.
+_HEADERS = (
+    ("content-type", "application/json"),
+    ("x-ms-request-charge", "5.33"),
+    ("etag", '"00000001-0000-0700-0000-000000000000"'),
+    ("x-ms-session-token", "0:0#1"),
+    ("x-ms-documentdb-partitionkeyrangeid", "0"),
+    ("x-ms-alt-content-path", "dbs/d/colls/c"),
+)
 _RANGE: dict[str, Any] = {"id": "0", "minInclusive": "", "maxExclusive": "FF", "parents": [], "status": "online"}
 
 
@@ -22,7 +31,7 @@ class Echo:
     def __call__(self, request: Request) -> Reply:
         match request.path.strip("/").split("/"):
             case [*_, "docs"]:
-                return Reply(201, request.body, (("content-type", "application/json"),))
+                return Reply(201, request.body, _HEADERS)
             case [*_, "pkranges"] if "if-none-match" in request.headers:
                 return Reply(304, b"", (("etag", '"1"'),))
             case [*_, "pkranges"]:

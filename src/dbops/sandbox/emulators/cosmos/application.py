@@ -215,8 +215,7 @@ class Account:
         return self._catalogue.split(database, container, scope.living(container, number))
 
     def _expire(self, container: Container) -> None:
-        now = seconds()
-        if container.ttl is not None and now > self._purged:
+        if container.ttl is not None and (now := seconds()) > self._purged:
             self._purged = now
             items.purge(self._tables, container, _PURGED)
 

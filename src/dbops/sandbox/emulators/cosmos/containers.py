@@ -1,5 +1,6 @@
 """What a container is: its definition as the service fills it in, its rules, and its ranges."""
 
+import base64
 from bisect import bisect_right
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -37,6 +38,7 @@ class Container:
     number: int
     items: str  # the table that holds its items
     rid: str
+    rid_bytes: bytes
     link: str  # dbs/<rid>/colls/<rid>/
     name: str  # dbs/<id>/colls/<id>
     scheme: keys.Scheme
@@ -56,6 +58,7 @@ def of(number: int, name: str, definition: dict[str, Any], ranges: tuple[Range, 
         number=number,
         items=items_of(number),
         rid=definition["_rid"],
+        rid_bytes=base64.b64decode(definition["_rid"].replace("-", "/")),
         link=definition["_self"],
         name=name,
         scheme=keys.scheme(definition["partitionKey"]),

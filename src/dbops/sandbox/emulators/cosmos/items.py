@@ -30,12 +30,8 @@ class Stored:
 
     lsn: int
     seq: int
-    ts: int
+    etag: str
     body: bytes
-
-    @property
-    def etag(self) -> str:
-        return etag_of(self.lsn, self.ts)
 
     def document(self) -> dict[str, Any]:
         return orjson.loads(self.body)
@@ -79,7 +75,10 @@ def document_of(body: Any) -> dict[str, Any]:
 def find(within: Partition, name: str) -> Stored | None:
     where = (within.key.epk, within.key.text, name, seconds())
     row = within.tables.sql.execute(_FIND.format(within.container.items), where).fetchone()
-    return None if row is None else Stored(*row)
+    if row is None:
+        return None
+    lsn, seq, ts, body = row
+    return Stored(lsn, seq, etag_of(lsn, ts), body)
 
 
 def must_find(within: Partition, name: str) -> Stored:
@@ -194,12 +193,12 @@ def _end_of(container: Container, ttl: int | None, ts: int) -> int | None:
 def _stored(container: Container, lsn: int, seq: int, ts: int, document: dict[str, Any]) -> Stored:
     for name in SYSTEM:
         document.pop(name, None)
-    rid = base64.b64encode(base64.b64decode(container.rid.replace("-", "/")) + seq.to_bytes(8, "big")).decode()
-    rid = rid.replace("/", "-")
+    rid = base64.b64encode(container.rid_bytes + seq.to_bytes(8, "big")).decode().replace("/", "-")
+    etag = etag_of(lsn, ts)
     document |= {
         "_rid": rid,
         "_self": f"{container.link}docs/{rid}/",
-        "_etag": etag_of(lsn, ts),
+        "_etag": etag,
         "_attachments": "attachments/",
         "_ts": ts,
     }
@@ -209,7 +208,7 @@ def _stored(container: Container, lsn: int, seq: int, ts: int, document: dict[st
         raise Refused(400, f"The input content is invalid: {error}") from error
     if len(body) > LARGEST:
         raise Refused(413, "Request size is too large")
-    return Stored(lsn, seq, ts, body)
+    return Stored(lsn, seq, etag, body)
 
 
 def _claim(within: Partition, seq: int, document: Mapping[str, Any]) -> None:

@@ -31,16 +31,19 @@ class Key:
     text: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Scheme:
-    """How a container finds the partition key of a document."""
+    """How a container finds the partition key of a document. One of each container: keys are cached by it."""
 
     paths: tuple[tuple[str, ...], ...]
     kind: str
     version: int
 
     def of(self, document: Mapping[str, Any]) -> Key:
-        return self.key([_at(document, path) for path in self.paths])
+        return self.key(self.components(document))
+
+    def components(self, document: Mapping[str, Any]) -> list[Any]:
+        return [_at(document, path) for path in self.paths]
 
     def key(self, components: Sequence[Any]) -> Key:
         if len(components) != len(self.paths):
@@ -116,16 +119,15 @@ def named(scheme: Scheme, text: str) -> Key:
 
 def must_match(scheme: Scheme, document: Mapping[str, Any], told: Key | None) -> Key:
     """Take the document's own key, which has to be the one that the request names."""
-    key = scheme.of(document)
     if told is None:
         raise Refused(400, "PartitionKey value must be supplied for this operation.")
-    if key != told:
+    if _text(scheme.components(document)) != told.text:
         raise Refused(
             400,
             "PartitionKey extracted from document doesn't match the one specified in the header.",
             substatus=_MISMATCH,
         )
-    return key
+    return told
 
 
 def _at(document: Any, path: tuple[str, ...]) -> Any:

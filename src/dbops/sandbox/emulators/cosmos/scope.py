@@ -96,8 +96,9 @@ def _check_session(token: str, last: int) -> None:
 
 def session(container: Container, where: Range, last: int) -> Headers:
     """Tell the client how far it has seen this range."""
+    number = str(where.number)
     return (
-        ("x-ms-session-token", f"{where.number}:0#{last}"),
-        ("x-ms-documentdb-partitionkeyrangeid", str(where.number)),
+        ("x-ms-session-token", f"{number}:0#{last}"),
+        ("x-ms-documentdb-partitionkeyrangeid", number),
         ("x-ms-alt-content-path", container.name),
     )
