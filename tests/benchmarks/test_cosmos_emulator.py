@@ -18,8 +18,8 @@ from dbops.servers.emulator import Server
 
 _DOCUMENTS = 100_000
 _KEYS = 50
-_ROUNDS = 8
-_INSERTS = 500
+_ROUNDS = 16
+_INSERTS = 300
 _MIB = 1 << 20
 
 

@@ -73,9 +73,8 @@ class Account:
         self._tables.close()
 
     def _route(self, request: Request, names: tuple[str, ...]) -> Reply:
-        for kind in names[::2]:
-            if kind in _FOREIGN:
-                raise missing(_FOREIGN[kind])
+        if not _FOREIGN.keys().isdisjoint(names[::2]):
+            raise missing(next(_FOREIGN[kind] for kind in names[::2] if kind in _FOREIGN))
         match names:
             case ():
                 return told(200, account.document(request.base))

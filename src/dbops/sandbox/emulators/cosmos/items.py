@@ -3,6 +3,7 @@
 import base64
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, cast
 
 import orjson
@@ -22,6 +23,12 @@ _INSERT = """INSERT INTO {} (lsn, seq, epk, pk, id, ts, ttl, expires, body) VALU
 _UPDATE = "UPDATE {} SET lsn = ?, ts = ?, ttl = ?, expires = ?, body = ? WHERE lsn = ?"
 _DELETE = "DELETE FROM {} WHERE lsn = ?"
 _EXPIRED = "SELECT lsn, seq FROM {} WHERE epk = ? AND pk = ? AND id = ? AND expires <= ?"
+
+
+@cache
+def _text(statement: str, table: str) -> str:
+    """Write a statement for one container, once: SQLite knows it again by its text."""
+    return statement.format(table)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +81,7 @@ def document_of(body: Any) -> dict[str, Any]:
 
 def find(within: Partition, name: str) -> Stored | None:
     where = (within.key.epk, within.key.text, name, seconds())
-    row = within.tables.sql.execute(_FIND.format(within.container.items), where).fetchone()
+    row = within.tables.sql.execute(_text(_FIND, within.container.items), where).fetchone()
     if row is None:
         return None
     lsn, seq, ts, body = row
@@ -143,7 +150,7 @@ def purge(tables: Tables, container: Container, limit: int) -> None:
 
 
 def _remove(tables: Tables, container: Container, lsn: int, seq: int) -> None:
-    tables.sql.execute(_DELETE.format(container.items), (lsn,))
+    tables.sql.execute(_text(_DELETE, container.items), (lsn,))
     if container.unique:
         tables.sql.execute("DELETE FROM uniques WHERE seq = ?", (seq,))
 
@@ -154,14 +161,14 @@ def _insert(within: Partition, document: dict[str, Any]) -> Stored | None:
     where = (key.epk, key.text, document["id"])
     ts = seconds()
     if container.ttl is not None:  # what expired may still lie at this place
-        row = tables.sql.execute(_EXPIRED.format(container.items), (*where, ts)).fetchone()
+        row = tables.sql.execute(_text(_EXPIRED, container.items), (*where, ts)).fetchone()
         if row is not None:
             _remove(tables, container, *row)
     lsn = tables.next()
     stored = _stored(container, lsn, lsn, ts, document)
     ttl = document.get("ttl")
     row = (lsn, lsn, *where, ts, ttl, _end_of(container, ttl, ts), stored.body)
-    if tables.sql.execute(_INSERT.format(container.items), row).rowcount == 0:
+    if tables.sql.execute(_text(_INSERT, container.items), row).rowcount == 0:
         return None
     if container.unique:
         _claim(within, lsn, document)
@@ -178,7 +185,7 @@ def overwrite(within: Partition, found: Stored, document: dict[str, Any]) -> Sto
         _claim(within, found.seq, document)
     ttl = document.get("ttl")
     row = (lsn, ts, ttl, _end_of(container, ttl, ts), stored.body, found.lsn)
-    tables.sql.execute(_UPDATE.format(container.items), row)
+    tables.sql.execute(_text(_UPDATE, container.items), row)
     return stored
 
 
