@@ -3,7 +3,7 @@
 import re
 from datetime import timedelta
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
     BaseModel,
@@ -13,6 +13,7 @@ from pydantic import (
     PlainSerializer,
     StringConstraints,
     WithJsonSchema,
+    model_validator,
 )
 
 from dbops.units import exact_duration, parse_duration
@@ -115,6 +116,26 @@ class Cluster(Model):
     objectives: Objectives = Objectives()
 
 
+class View(Model):
+    """A materialized view, and how fresh it has to be."""
+
+    schedule: Span | None = Field(default=None, description="how often `matview refresh --stale` refreshes it")
+    staleness: Span | None = Field(default=None, description="the objective: how old its content may be")
+    mode: Literal["auto", "concurrently", "plain"] = Field(
+        default="auto", description="auto: concurrently where a unique index allows it; plain: readers wait"
+    )
+    timeout: Span | None = Field(default=None, description="of one refresh; default nine tenths of the schedule")
+    skip_unchanged: bool = Field(default=True, description="leave it alone while nothing that it reads has changed")
+
+    @model_validator(mode="after")
+    def _timely(self) -> Self:
+        if self.timeout is not None and self.schedule is not None and self.timeout >= self.schedule:
+            raise ValueError("the timeout has to be shorter than the schedule, or refreshes overlap")
+        if self.staleness is not None and self.schedule is not None and self.staleness < self.schedule:
+            raise ValueError("a staleness shorter than the schedule is missed by every run")
+        return self
+
+
 class Postgres(Model):
     """One database of a cluster; `dsn` is its owner's."""
 
@@ -125,6 +146,7 @@ class Postgres(Model):
     migrations: str | None = Field(default=None, description="the folder below migrations/postgres; default the target")
     owner: str | None = Field(default=None, description="the role that owns the database; may hold {target}")
     creators: tuple[str, ...] = Field(default=(), description="further roles that create objects, beside the owner")
+    view: dict[str, View] = Field(default={}, description="materialized views by name; outside public: schema.name")
 
 
 class Redis(Model):

@@ -30,6 +30,14 @@ password = "${ORDERS_OWNER_PASSWORD}"
 tls = { mode = "verify-full" }
 owner = "{target}_owner"
 
+# Materialized views with a schedule are kept fresh by 'dbops matview refresh --stale' from cron, or '--every 1m'.
+[postgres.orders.view.daily_sales]
+schedule = "5m"
+staleness = "15m"                  # the objective: how old its content may be
+# mode = "auto"                    # auto, concurrently, plain
+# timeout = "4m"                   # of one refresh; default nine tenths of the schedule
+# skip_unchanged = true            # leave it alone while nothing that it reads has changed
+
 [redis.cache]
 url = "rediss://cache.example.internal:6380/0"
 password = "${CACHE_PASSWORD}"

@@ -56,6 +56,18 @@ creators = ["app_admin"]
 
 """
 
+# Materialized views of a database, and how fresh they have to be: `dbops matview refresh --stale` from cron.
+_VIEWS = {
+    "agent_studio": ("workspace_stats", "agent_performance"),
+    "modernize": ("engagement_summary",),
+}
+_VIEW = """\
+[postgres.{target}.view.{view}]
+schedule = "5m"
+staleness = "15m"
+
+"""
+
 _ROLES = """\
 # Roles of the cluster; a name with {{target}} makes one for each database, and so does the file of its password.
 
@@ -190,6 +202,7 @@ def text(layout: Layout) -> str:
             dsn=_quoted(postgres.conninfo(server, user=f"{target}_owner", dbname=database)),
             file=file(f"{target}_owner"),
         )
+        + "".join(_VIEW.format(target=target, view=view) for view in _VIEWS.get(target, ()))
         for target, database in DATABASES.items()
     ]
     roles = _ROLES.format(
