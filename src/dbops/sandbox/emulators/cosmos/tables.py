@@ -4,7 +4,9 @@ import sqlite3
 from pathlib import Path
 from types import TracebackType
 
-_VERSION = 1
+from dbops.errors import DbopsError
+
+_VERSION = 2
 _SCHEMA = """
 CREATE TABLE counter (reserved INTEGER NOT NULL);
 INSERT INTO counter VALUES (1);
@@ -44,7 +46,14 @@ class Tables:
             "temp_store=MEMORY",
         ):
             self.sql.execute(f"PRAGMA {pragma}")
-        if self.sql.execute("PRAGMA user_version").fetchone() == (0,):
+        (version,) = self.sql.execute("PRAGMA user_version").fetchone()
+        if version not in {0, _VERSION}:
+            self.sql.close()
+            raise DbopsError(
+                f"the data in {folder} are of version {version}, this emulator keeps version {_VERSION}",
+                hint="dbops sandbox down --purge, then up",
+            )
+        if version == 0:
             self.sql.executescript(f"BEGIN; {_SCHEMA} PRAGMA user_version={_VERSION}; COMMIT;")
         self._number: int = self.sql.execute("SELECT reserved FROM counter").fetchone()[0]
         self._reserved = self._number
