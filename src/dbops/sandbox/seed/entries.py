@@ -3,7 +3,8 @@
 from collections.abc import Iterator
 from typing import Any
 
-from dbops.errors import DbopsError
+from dbops.engine import clock, stop
+from dbops.errors import CouldNotVerify, DbopsError
 from dbops.sandbox.seed import people
 from dbops.sandbox.seed.documents import message
 from dbops.sandbox.seed.facts import Facts, Part
@@ -15,6 +16,7 @@ from dbops.stores.search import Document, Service
 MEMORY, KNOWLEDGE = "agent-memory-index", "knowledge-base-index"
 _TEXT = "Edm.String"
 _WHEN = "Edm.DateTimeOffset"
+_SHOWN_WITHIN_S, _POLL_S = 60.0, 0.2
 _LAST = 3  # the message of a session that is remembered
 
 
@@ -26,7 +28,9 @@ def _field(name: str, kind: str = _TEXT, *can: str, **more: Any) -> dict[str, An
 
 def _vector(profile: str) -> dict[str, Any]:
     kind = "Collection(Edm.Single)"
-    return _field("contentVector", kind, "searchable", dimensions=DIMENSIONS, vectorSearchProfile=profile)
+    # retrievable, or no export could hold what a restore needs
+    more = {"dimensions": DIMENSIONS, "vectorSearchProfile": profile, "retrievable": True}
+    return _field("contentVector", kind, "searchable", **more)
 
 
 def _nearness(name: str) -> dict[str, Any]:
@@ -138,6 +142,18 @@ def write(service: Service, world: World, name: str) -> None:
             hint="run the same command again",
             target=service.target,
         )
+    _await_all(service, name, counts(world)[name])
+
+
+def _await_all(service: Service, name: str, count: int) -> None:
+    """The service shows entries a moment after it took them; whoever looks next should find them."""
+    deadline = clock.monotonic() + _SHOWN_WITHIN_S
+    while (found := service.count(name)) < count:
+        if clock.monotonic() > deadline:
+            raise CouldNotVerify(
+                f"{name} took {count} entries and shows {found}", hint="run again", target=service.target
+            )
+        stop.pause(_POLL_S)
 
 
 def entries(name: str, world: World) -> Iterator[Document]:

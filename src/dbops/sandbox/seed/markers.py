@@ -25,10 +25,15 @@ class Told:
 
 
 def read(connection: Connection, *, target: str) -> Told:
-    found: dict[str, dict[str, str]] = {_BEGUN: {}, _FILLED: {}}
+    begun: dict[str, str] = {}
+    filled: dict[str, str] = {}
     for kind, part, seed in connection.execute(_READ, (target, _SUBJECT)).fetchall():
-        found[kind][part] = seed
-    return Told(found[_BEGUN], found[_FILLED])
+        if kind == _BEGUN:
+            begun[part] = seed
+            filled.pop(part, None)  # whoever begins again has found it empty
+        else:
+            filled[part] = seed
+    return Told(begun, filled)
 
 
 def write_begun(connection: Connection, run: Run, part: str, *, target: str, seed: str) -> None:

@@ -186,5 +186,5 @@ def named(folder: Path, wanted: Sequence[str]) -> list[str]:
     found = there(folder)
     for name in wanted:
         if name not in found:
-            raise Refused(f"{name!r} is no target of this sandbox", hint=f"one of: {', '.join(found)}")
+            raise UsageError(f"{name!r} is no target of this sandbox", hint=f"one of: {', '.join(found)}")
     return [name for name in found if not wanted or name in wanted]
