@@ -77,6 +77,16 @@ def lock(session: nox.Session) -> None:
         *("uv", "pip", "compile", "--universal", "--python-version", "3.11", "--upgrade"),
         *("--generate-hashes", "--no-emit-index-url", "--no-annotate", "--quiet"),
         *("--custom-compile-command", "nox -s lock"),
-        *("pyproject.toml", "--extra", "sandbox", "--group", "dev", "--group", "build", "--output-file", "requirements.lock"),
+        *(
+            "pyproject.toml",
+            "--extra",
+            "sandbox",
+            "--group",
+            "dev",
+            "--group",
+            "build",
+            "--output-file",
+            "requirements.lock",
+        ),
     )
     session.run(*command, *session.posargs, external=True)

@@ -185,7 +185,7 @@ def test_an_identity_that_fits_no_recipient_is_told_while_writing(store: Store) 
         assert told == ({wanted} if wanted else set())
 
 
-@pytest.mark.parametrize("identity", [None, MINE])
+@pytest.mark.parametrize("identity", [None, MINE], ids=["none", "another"])
 def test_without_a_fitting_identity_the_content_could_not_be_verified(store: Store, identity: str | None) -> None:
     found = written(store, {"a": LINES}, recipients=BOTH[1:])
     verified = artifact.verify(store, found, depth="content", identity=identity)
