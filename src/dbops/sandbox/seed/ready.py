@@ -65,7 +65,7 @@ def _refuse_what_stands_still(layout: Layout, target: str) -> None:
         states = [cache_state(layout)]
     elif target in EMULATORS:
         states.append(emulator_state(layout, target))
-    if set(states) != {State.RUNNING}:
+    if not {State.ABSENT, State.STOPPED, State.KILLED}.isdisjoint(states):  # a busy one may look as if it were starting
         raise Refused(f"{target} does not run", hint=f"dbops sandbox up --dir {layout.root}", target=target)
 
 
