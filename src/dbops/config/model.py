@@ -1,7 +1,7 @@
 """The shape of `dbops.toml`: pure, frozen, strict. Secrets are references; nothing here resolves them."""
 
 import re
-from datetime import timedelta
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -136,6 +136,53 @@ class View(Model):
         return self
 
 
+class Hold(Model):
+    """Rows of this span are evidence: nothing of it is retired until the hold is taken out."""
+
+    first: date = Field(alias="from")
+    last: date = Field(alias="to", description="the first day that is free again")
+    reason: str
+
+
+class Policies(Model):
+    """A table that says how long rows are kept, each kind for itself; a kind that it does not name is kept."""
+
+    table: str
+    kind: str = Field(description="the column that names the kind, in the partitioned table and in this one")
+    days: str = Field(default="retention_days", description="the column that tells how many days")
+
+
+class Pruned(Model):
+    """A query that must not read more than some partitions; proven by its plan."""
+
+    sql: str
+    most: Annotated[int, Field(ge=1)] = 1
+
+
+Interval = Literal["1 day", "1 week", "1 month", "3 months", "1 year"]
+
+
+class Partition(Model):
+    """A table partitioned by time; its name may be `schema.table`."""
+
+    column: str | None = Field(default=None, description="the partition key; default: whatever it is")
+    interval: Interval = "1 month"
+    premake: Annotated[int, Field(ge=1, le=400)] = Field(default=3, description="how many after the current one")
+    runway: Span | None = Field(default=None, description="less left is an alarm; default: half of what is premade")
+    retention: Span | None = Field(default=None, description="older partitions may go; default: none ever does")
+    policies: Policies | None = Field(default=None, description="how long each kind of rows is kept")
+    action: Literal["drop", "detach", "archive"] = Field(
+        default="archive", description="what retire does: archive exports, reads back, and drops after the grace"
+    )
+    grace: Span = Field(default=timedelta(days=7), description="how long a detached partition waits before its drop")
+    holds: tuple[Hold, ...] = ()
+    default: Literal["none", "keep"] = Field(
+        default="none", description="whether there may be a default partition: it makes every ATTACH block its readers"
+    )
+    zone: str = Field(default="UTC", description="whose midnights the bounds are")
+    pruned: tuple[Pruned, ...] = Field(default=(), description="queries that check proves to read few partitions")
+
+
 class Postgres(Model):
     """One database of a cluster; `dsn` is its owner's."""
 
@@ -146,6 +193,7 @@ class Postgres(Model):
     migrations: str | None = Field(default=None, description="the folder below migrations/postgres; default the target")
     owner: str | None = Field(default=None, description="the role that owns the database; may hold {target}")
     creators: tuple[str, ...] = Field(default=(), description="further roles that create objects, beside the owner")
+    partition: dict[str, Partition] = Field(default={}, description="its tables that are partitioned by time")
     view: dict[str, View] = Field(default={}, description="materialized views by name; outside public: schema.name")
 
 

@@ -104,9 +104,15 @@ def _absent(where: str, section: str, named: Any, raw: Raw) -> Iterator[str]:
 
 
 def _zone(raw: Raw) -> Iterator[str]:
-    zone = table(raw, "platform").get("zone")
+    yield from _unknown_zone("platform.zone", table(raw, "platform").get("zone"))
+    for name, place in tables(raw, "postgres"):
+        for parent, told in tables(place, "partition"):
+            yield from _unknown_zone(f"postgres.{key(name)}.partition.{key(parent)}.zone", told.get("zone"))
+
+
+def _unknown_zone(where: str, zone: Any) -> Iterator[str]:
     if isinstance(zone, str) and zone != "UTC":
         try:
             ZoneInfo(zone)
         except (ZoneInfoNotFoundError, ValueError, OSError):
-            yield f"platform.zone: there is no time zone {zone[:64]!r} here; write one such as Europe/Berlin"
+            yield f"{where}: there is no time zone {zone[:64]!r} here; write one such as Europe/Berlin"

@@ -1,0 +1,1 @@
+"""Tables partitioned by time: always a partition for now and for what comes, never a stalled application."""
