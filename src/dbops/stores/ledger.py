@@ -40,7 +40,8 @@ _CREATE = (
     """CREATE TRIGGER only_append BEFORE UPDATE OR DELETE OR TRUNCATE ON dbops.entries
     FOR EACH STATEMENT EXECUTE FUNCTION dbops.only_append()""",
 )
-_UPGRADES: Mapping[int, tuple[str, ...]] = {1: _CREATE}  # what leads to each version from the one before
+_FIND = ("CREATE INDEX entries_of_subject ON dbops.entries (subject, id)",)  # the newest of one among a million
+_UPGRADES: Mapping[int, tuple[str, ...]] = {1: _CREATE, 2: _FIND}  # what leads to each version from the one before
 VERSION = max(_UPGRADES)
 _GRANTED = (
     "GRANT USAGE ON SCHEMA dbops TO {}",

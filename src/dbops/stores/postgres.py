@@ -2,9 +2,10 @@
 
 import os
 import re
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any, LiteralString, cast
 
@@ -301,8 +302,8 @@ def only_run(
     name = f"dbops:{target}:{subject}"
     with connect(place, run, target=target, dbname=dbname) as connection:
         await_lock(
-            lambda: _one(connection, "SELECT pg_try_advisory_lock(hashtextextended(%s, 0::bigint))", name) is True,
-            holder=lambda: _holder(connection, name),
+            partial(_try_lock, connection, name),
+            holder=partial(_holder, connection, name),
             what=f"{target} ({subject})",
             target=target,
             wait=run.lock_wait,
@@ -314,6 +315,47 @@ def only_run(
                     raise LockBusy(f"the lock of {target} ({subject}) was lost", hint="run again", target=target)
 
         yield guard
+
+
+_ALL_HELD = """
+    SELECT count(DISTINCT name)
+      FROM unnest(%s::text[]) s (name)
+      JOIN pg_locks l ON (classid::bigint << 32 | objid::bigint) = hashtextextended(name, 0::bigint)
+     WHERE locktype = 'advisory' AND granted AND pid = pg_backend_pid() AND objsubid = 1"""
+
+
+@contextmanager
+def only_runs(
+    place: Cluster | Postgres, run: Run, *, target: str, subjects: Sequence[str]
+) -> Generator[tuple[dict[str, LockBusy], Callable[[], None]]]:
+    """Hold the advisory locks of many subjects on one connection: those that are free; tell who holds the others."""
+    busy: dict[str, LockBusy] = {}
+    with connect(place, run, target=target) as connection:
+        for subject in sorted(subjects):  # always in this order: two runs that wait do not wait for each other
+            name = f"dbops:{target}:{subject}"
+            try:
+                await_lock(
+                    partial(_try_lock, connection, name),
+                    holder=partial(_holder, connection, name),
+                    what=f"{target} ({subject})",
+                    target=target,
+                    wait=run.lock_wait,
+                )
+            except LockBusy as error:
+                busy[subject] = error
+        held = [f"dbops:{target}:{subject}" for subject in subjects if subject not in busy]
+
+        def guard() -> None:
+            with translated(target):
+                row = connection.execute(_ALL_HELD, (held,)).fetchone()
+            if row is None or row[0] != len(held):
+                raise LockBusy(f"a lock of {target} was lost", hint="run again", target=target)
+
+        yield busy, guard
+
+
+def _try_lock(connection: Connection, name: str) -> bool:
+    return _one(connection, "SELECT pg_try_advisory_lock(hashtextextended(%s, 0::bigint))", name) is True
 
 
 def _one(connection: Connection, query: LiteralString, value: str) -> Any:
