@@ -20,6 +20,7 @@ FAMILIES = {
     "status": "Show every target on one screen: reachable, version, backups, what needs attention.",
     "migrate": "The schemas of the databases, revision by revision: up, down, history, SQL.",
     "roles": "Least-privilege roles, memberships, grants and owners, as the configuration declares them.",
+    "matview": "Materialized views: what they read, how fresh they are, refreshing them without stalling readers.",
     "vault": "The artifacts of every store: what is there, whether it is whole, second copies.",
     "config": "The configuration: a template, its validation, the resolved view, a JSON Schema.",
     "journal": "What was done, by whom, with what outcome.",
