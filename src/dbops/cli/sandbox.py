@@ -101,7 +101,8 @@ def seed(
         environment=_ENVIRONMENT,
         jobs=2,  # one is generated while the server stores the other
         may_lose_data=False,
-        next_actions=(f"dbops status --config {_shell(layout.at(folder).config)}",),
+        # new partitions have the rights of new tables: that some of them only grow comes with the roles
+        next_actions=(f"dbops roles apply --config {_shell(layout.at(folder).config)}",),
     )
 
 
