@@ -410,8 +410,10 @@ def conversation(argv: Sequence[str | os.PathLike[str]]) -> Generator[Callable[.
         assert child.stdout is not None  # noqa: S101
         given, told = child.stdin, child.stdout
 
-        def ended() -> ProgramFailed:
+        def ended() -> DbopsError:
             code = child.wait()
+            if _told:
+                return Stopped(_told, f"{name} was stopped on request")
             complaints.seek(0)
             lines = complaints.read().decode("utf-8", "replace").splitlines()
             return ProgramFailed(name, code, [redact(line) for line in lines[-LAST_LINES:]])

@@ -18,9 +18,11 @@ def main() -> None:
     for name in (
         "across.status",
         "cli.journal",
+        "cli.migrate",
         "cli.roles",
         "cli.sandbox",
         "cli.status",
+        "operations.migrate.ready",
         "operations.roles.ready",
         "cli.vault_told",
         "cli.vault",

@@ -16,6 +16,7 @@ from dbops.cli.options import Asked, AskedChange
 from dbops.cli.screen import Cell, Column, Line, Table, Tone
 from dbops.engine import clock, stop
 from dbops.engine.finding import Finding, Severity, failure
+from dbops.engine.patience import Ramp
 from dbops.engine.run import each
 from dbops.errors import DbopsError, ExitCode, Stopped, UsageError
 
@@ -27,6 +28,10 @@ Targets = Annotated[
 One = Annotated[str, typer.Option("--target", "-t", metavar="NAME", help="The database.")]
 Jobs = Annotated[int, typer.Option(min=1, max=64, help="How many databases at a time.")]
 KeepGoing = Annotated[bool, typer.Option("--keep-going", help="Go on with other databases after a failure.")]
+Patience = Annotated[
+    str, typer.Option(metavar="DURATION", help="How long to try for locks that the application holds.")
+]
+_PATIENCE = "3m"
 _JOBS = min(4, os.cpu_count() or 1)
 
 
@@ -68,32 +73,36 @@ def status(asked: Asked, target: Targets = None) -> Result:
 def up(
     asked: AskedChange,
     target: Targets = None,
+    *,
     to: Annotated[str | None, typer.Option("--to", metavar="REVISION", help="Stop there; for one database.")] = None,
     jobs: Jobs = _JOBS,
     keep_going: KeepGoing = False,
+    patience: Patience = _PATIENCE,
 ) -> Result:
     """Run the revisions that are left, one process for each database. Lock subject: schema."""
-    return _up(asked, target, to, jobs=jobs, keep_going=keep_going)
+    return _up(asked, target, to, jobs=jobs, keep_going=keep_going, ramp=_ramp(patience))
 
 
 @command(app, "plan", "dbops migrate plan", "dbops migrate plan --target audit --output json")
 def plan(asked: AskedChange, target: Targets = None) -> Result:
     """Show what `up` would run, SQL included."""
-    return _up(replace(asked, plan=True), target, None, jobs=1, keep_going=False)
+    return _up(replace(asked, plan=True), target, None, jobs=1, keep_going=False, ramp=Ramp())
 
 
-def _up(asked: AskedChange, target: list[str] | None, to: str | None, *, jobs: int, keep_going: bool) -> Result:
+def _up(
+    asked: AskedChange, target: list[str] | None, to: str | None, *, jobs: int, keep_going: bool, ramp: Ramp
+) -> Result:
     from dbops.operations.migrate import ready
 
     loaded = asked.load()
     names = ready.targets(loaded.config, tuple(target or ()))
     if to is not None and len(names) != 1:
         raise UsageError("--to is for one database", hint="name it: --target NAME")
-    now = clock.now()
+    opening = partial(ready.up, loaded.config, loaded.path, now=clock.now(), to=to, ramp=ramp)
     result = change(
         asked,
         asked.run(loaded.state_dir),
-        [Target(name, partial(ready.up, loaded.config, loaded.path, name, now=now, to=to)) for name in names],
+        [Target(name, partial(opening, name)) for name in names],
         environment=loaded.config.platform.environment,
         jobs=jobs,
         keep_going=keep_going,
@@ -109,13 +118,14 @@ def down(
     asked: AskedChange,
     target: One,
     to: Annotated[str, typer.Option("--to", metavar="REVISION", help="What is stamped afterwards; or `base`.")],
+    patience: Patience = _PATIENCE,
 ) -> Result:
     """Take revisions back; tables go to schema dbops_attic with all rows, `up` brings them back. Lock: schema."""
     from dbops.operations.migrate import ready
 
     loaded = asked.load()
     ready.targets(loaded.config, (target,))
-    opening = partial(ready.down, loaded.config, loaded.path, target, now=clock.now(), to=to)
+    opening = partial(ready.down, loaded.config, loaded.path, target, now=clock.now(), to=to, ramp=_ramp(patience))
     return change(
         asked,
         asked.run(loaded.state_dir),
@@ -123,6 +133,13 @@ def down(
         environment=loaded.config.platform.environment,
         may_lose_data=False,
     )
+
+
+def _ramp(patience: str) -> Ramp:
+    try:
+        return Ramp(budget=units.parse_duration(patience))
+    except ValueError as error:
+        raise UsageError(f"--patience: {error}", hint="--patience 90s") from error
 
 
 @dataclass(frozen=True, slots=True)

@@ -48,7 +48,7 @@ def about(place: Path, section: str, target: str, run: Run, *, config: Path, dsn
 def worker(told: dict[str, Any]) -> Generator[tuple[Ask, int]]:
     """Start it, and learn which backend serves it. What it is told (a dsn too) goes to its stdin, never to argv."""
     with process.conversation([sys.executable, "-P", "-m", "dbops.operations.migrate.worker"]) as ask:
-        answer = json.loads(ask(json.dumps(told).encode()))
+        answer = json.loads(_answer(ask, told, told["target"]))
         raise_told(answer, told["target"])
         yield ask, int(answer["backend"])
 
@@ -65,8 +65,15 @@ def revise(
     ask: Ask, asked: dict[str, Any], target: str, *, lock_timeout_ms: int, meanwhile: Callable[[], None] = lambda: None
 ) -> None:
     """Run one revision."""
-    answer = ask(json.dumps({**asked, "lock_timeout_ms": lock_timeout_ms}).encode(), meanwhile)
+    answer = _answer(ask, {**asked, "lock_timeout_ms": lock_timeout_ms}, target, meanwhile)
     raise_told(json.loads(answer), target)
+
+
+def _answer(ask: Ask, told: dict[str, Any], target: str, meanwhile: Callable[[], None] = lambda: None) -> bytes:
+    try:
+        return ask(json.dumps(told).encode(), meanwhile)
+    except process.ProgramFailed as error:
+        raise DbopsError(f"the process that runs the revisions failed: {error.message}", target=target) from error
 
 
 def raise_told(answer: dict[str, Any], target: str) -> None:

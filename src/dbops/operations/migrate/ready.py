@@ -7,6 +7,7 @@ from functools import partial
 from pathlib import Path
 
 from dbops.config.model import Config
+from dbops.engine.patience import Ramp
 from dbops.engine.plan import Plan, Ready
 from dbops.engine.run import Run
 from dbops.errors import Refused, UsageError
@@ -16,6 +17,8 @@ from dbops.operations.migrate.facts import BASE, Database, Entry, History, State
 from dbops.operations.migrate.observe import entries, observe
 from dbops.stores import ledger, postgres
 from dbops.stores.postgres import Connection
+
+_RAMP = Ramp()
 
 Planner = Callable[[History, Database, Connection], Plan[plan.Action]]
 
@@ -29,7 +32,7 @@ def targets(config: Config, names: Sequence[str]) -> list[str]:
 
 @contextmanager
 def up(
-    config: Config, path: Path, target: str, run: Run, now: datetime, *, to: str | None = None
+    config: Config, path: Path, target: str, run: Run, now: datetime, *, to: str | None = None, ramp: Ramp = _RAMP
 ) -> Generator[Ready[plan.Action]]:
     """Plan what is left of the history. Lock subject: schema."""
     del now
@@ -39,12 +42,14 @@ def up(
         _refuse(known, database, going_up=True)
         return plan.up(known, database, ledger.install(database.ledger, owner=connection.info.user), to)
 
-    with _ready(config, path, target, run, planner) as ready:
+    with _ready(config, path, target, run, planner, ramp=ramp) as ready:
         yield ready
 
 
 @contextmanager
-def down(config: Config, path: Path, target: str, run: Run, now: datetime, *, to: str) -> Generator[Ready[plan.Action]]:
+def down(
+    config: Config, path: Path, target: str, run: Run, now: datetime, *, to: str, ramp: Ramp = _RAMP
+) -> Generator[Ready[plan.Action]]:
     """Plan to take revisions back; what they made goes to the attic with its rows. Lock subject: schema."""
     del now
     place, name = history.folder(config, path), history.section(config, target)
@@ -55,7 +60,7 @@ def down(config: Config, path: Path, target: str, run: Run, now: datetime, *, to
         _refuse(known, database, going_up=False)
         return plan.down(known, database, to, history.downgrades(place, name, known))
 
-    with _ready(config, path, target, run, planner) as ready:
+    with _ready(config, path, target, run, planner, ramp=ramp) as ready:
         yield ready
 
 
@@ -72,7 +77,9 @@ def _refuse(known: History, database: Database, *, going_up: bool) -> None:
 
 
 @contextmanager
-def _ready(config: Config, path: Path, target: str, run: Run, planner: Planner) -> Generator[Ready[plan.Action]]:
+def _ready(
+    config: Config, path: Path, target: str, run: Run, planner: Planner, *, ramp: Ramp
+) -> Generator[Ready[plan.Action]]:
     folder, name = history.folder(config, path), history.section(config, target)
     known = history.read(folder, name, target)
     place = config.postgres[target]
@@ -89,7 +96,7 @@ def _ready(config: Config, path: Path, target: str, run: Run, planner: Planner) 
                 told = asking.about(folder, name, target, run, config=path)
                 ask, backend = stack.enter_context(asking.worker(told))
                 administrator = partial(_administrator, config, target, run)
-                doing.append(Doing(target, connection, administrator, ask, backend))
+                doing.append(Doing(target, connection, administrator, ask, backend, ramp))
             apply(doing[0], step)
 
         yield Ready(planned, do, guard)
