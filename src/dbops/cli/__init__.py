@@ -19,6 +19,7 @@ given.spare()
 FAMILIES = {
     "status": "Show every target on one screen: reachable, version, backups, what needs attention.",
     "migrate": "The schemas of the databases, revision by revision: up, down, history, SQL.",
+    "partition": "Tables partitioned by time: runway, what is missing, what is past its retention.",
     "roles": "Least-privilege roles, memberships, grants and owners, as the configuration declares them.",
     "matview": "Materialized views: what they read, how fresh they are, refreshing them without stalling readers.",
     "vault": "The artifacts of every store: what is there, whether it is whole, second copies.",

@@ -68,6 +68,32 @@ staleness = "15m"
 
 """
 
+# What is partitioned by time; no default partition, so that no ATTACH ever blocks a reader.
+_PARTITIONED = {
+    "policycortex": """\
+[postgres.policycortex.partition.cost_data]
+interval = "1 month"
+premake = 3
+
+""",
+    "agent_studio": """\
+[postgres.agent_studio.partition.audit_logs]
+interval = "1 month"
+premake = 3
+retention = "7 years" # SOC2, GDPR, HIPAA
+action = "archive"
+
+""",
+    "audit": """\
+[postgres.audit.partition.audit_events]
+interval = "1 month"
+premake = 3
+policies = { table = "retention_policies", kind = "event_type" } # each type of event has its own retention
+action = "archive"
+
+""",
+}
+
 _ROLES = """\
 # Roles of the cluster; a name with {{target}} makes one for each database, and so does the file of its password.
 
@@ -203,6 +229,7 @@ def text(layout: Layout) -> str:
             file=file(f"{target}_owner"),
         )
         + "".join(_VIEW.format(target=target, view=view) for view in _VIEWS.get(target, ()))
+        + _PARTITIONED.get(target, "")
         for target, database in DATABASES.items()
     ]
     roles = _ROLES.format(

@@ -5,7 +5,7 @@ from collections import defaultdict
 from collections.abc import Collection, Generator, Iterable
 from contextlib import contextmanager, suppress
 from dataclasses import replace
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any, LiteralString
 
 from psycopg import errors, sql
@@ -236,23 +236,18 @@ def newest(connection: Connection, parent: Parent) -> datetime | None:
                     sql.Identifier(parent.column), sql.Identifier(*one.place)
                 )
             ).fetchone()
-            if row is not None and isinstance(row[0], (datetime, date)):
-                return row[0] if isinstance(row[0], datetime) else None
+            if row is not None and isinstance(row[0], datetime):
+                return row[0].astimezone(UTC)
     return None
 
 
-def estimate(parent: Parent, now: datetime, *, over: timedelta = timedelta(days=92)) -> tuple[float, float] | None:
-    """Return rows and bytes a day, measured on whole partitions that ended lately; None where there are none."""
-    whole = [
-        one
-        for one in parent.attached
-        if one.span.start is not None
-        and one.span.end is not None
-        and now - over <= one.span.end <= now
-        and one.rows is not None
-    ]
-    days = sum((one.span.end - one.span.start).total_seconds() for one in whole if one.span.end and one.span.start)
-    if not days:
-        return None
-    rows, size = sum(one.rows or 0 for one in whole), sum(one.size_bytes or 0 for one in whole)
-    return rows / days * 86_400, size / days * 86_400
+def counted(connection: Connection, parent: Parent) -> Parent:
+    """Count the rows of each partition, where an estimate is not enough."""
+
+    def count(one: Partition) -> Partition:
+        row = connection.execute(sql.SQL("SELECT count(*) FROM {}").format(sql.Identifier(*one.place))).fetchone()
+        return replace(one, rows=int(row[0]) if row else None)
+
+    with snapshot(connection):
+        default = count(parent.default) if parent.default else None
+        return replace(parent, partitions=tuple(count(one) for one in parent.partitions), default=default)
