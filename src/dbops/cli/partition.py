@@ -12,6 +12,7 @@ from dbops.cli import partition_told as told
 from dbops.cli.door import Result, command, family
 from dbops.cli.flow import Target, change
 from dbops.cli.options import Asked, AskedChange
+from dbops.cli.partition_retire import verbs
 from dbops.cli.screen import Line, Table, Tone
 from dbops.engine import clock
 from dbops.engine.ending import Measure
@@ -217,3 +218,6 @@ def _nagios(data: Any, findings: list[Finding], runways: Any, measures: tuple[Me
 
 def _where(asked: Asked) -> str:
     return f" --config {shlex.quote(str(asked.config))}" if asked.config else ""
+
+
+verbs(app)  # retire and restore

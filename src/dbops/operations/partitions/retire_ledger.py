@@ -13,8 +13,9 @@ SEALED = "PartitionSealed"
 AGREED = "PartitionAgreed"
 SHELVED = "PartitionShelved"
 DROPPED = "PartitionDropped"
-RESTORED = "PartitionRestored"
-KINDS = (EXPORTED, LEFT, SEALED, AGREED, SHELVED, DROPPED, RESTORED)
+LOADED = "PartitionLoaded"  # brought back from its copy, into a table of its own
+RESTORED = "PartitionRestored"  # a part of its table again
+KINDS = (EXPORTED, LEFT, SEALED, AGREED, SHELVED, DROPPED, LOADED, RESTORED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +28,7 @@ class Story:
     bound: str = ""
     copied: Copied | None = None
     left: bool = False
+    loaded: bool = False
     sealed: bool = False
     agreed: bool = False
     grace_since: datetime | None = None
@@ -49,8 +51,9 @@ def _after(story: Story, at: datetime, kind: str, detail: Mapping[str, Any]) -> 
             copied = Copied(detail["folder"], detail["digest"], int(detail["rows"]))
             return replace(story, copied=copied, agreed=False, grace_since=None)
         case "PartitionLeft":
-            told = {key: str(detail[key]) for key in ("home", "name", "parent", "bound")}
-            return replace(story, **told, left=True, sealed=False, agreed=False, grace_since=None, restored=None)
+            return replace(_told(detail), copied=story.copied, left=True)
+        case "PartitionLoaded":
+            return replace(_told(detail), loaded=True)
         case "PartitionSealed":
             return replace(story, sealed=True, agreed=False)
         case "PartitionAgreed":
@@ -61,3 +64,7 @@ def _after(story: Story, at: datetime, kind: str, detail: Mapping[str, Any]) -> 
             return Story(restored=at)
         case _:
             return story
+
+
+def _told(detail: Mapping[str, Any]) -> Story:
+    return Story(str(detail["home"]), str(detail["name"]), str(detail["parent"]), str(detail["bound"]))
