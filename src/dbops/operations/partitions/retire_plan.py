@@ -57,8 +57,8 @@ def _current_or_next(table: Retired, part: Part, now: datetime) -> bool:
     """A retention of zero, or a clock that is wrong, must not take what is being written."""
     if part.end is None or part.end > now:
         return True
-    newer = [other for other in table.parts if other.attached and other.end is not None and other.end > part.end]
-    return part.attached and not newer
+    staying = (other.end for other in table.parts if other.attached and not other.pending)
+    return part.attached and not any(end is None or end > part.end for end in staying)
 
 
 def _may_go(table: Retired, part: Part, wish: Wish, now: datetime) -> bool:
