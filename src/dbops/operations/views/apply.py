@@ -23,6 +23,7 @@ from dbops.stores import ledger, postgres
 from dbops.stores.postgres import Connection
 
 RAMP = Ramp()
+_CAN_FLUSH = 150000
 
 _HOLDERS = """
     SELECT a.pid, a.usename, a.application_name, a.state
@@ -138,6 +139,9 @@ def _refreshed(doing: Doing, connection: Connection, one: Refresh) -> None:
         if connection.closed or (isinstance(error, errors.QueryCanceled) and stop.requested()):
             raise
         raise _failed(error, view, one, doing.target) from error
+    if connection.info.server_version >= _CAN_FLUSH:
+        # Else what this refresh wrote is counted later, and views above it look changed once more.
+        connection.execute("SELECT pg_stat_force_next_flush()")
 
 
 def _failed(error: psycopg.Error, view: View, one: Refresh, target: str) -> RefreshFailed:

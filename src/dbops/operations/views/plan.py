@@ -88,7 +88,7 @@ def plan(
             choice.consider(view)
     steps = _steps(choice.refreshes, wanted.jobs)
     if steps and ledger:
-        installing = Step[Action](
+        installing: Step[Action] = Step(
             "ledger", "install the ledger of dbops, schema dbops", InstallLedger(ledger), statements=ledger
         )
         steps = [installing, *steps]
@@ -220,6 +220,8 @@ def _due(facts: Facts, view: View, setting: Setting | None) -> bool:
 
 
 def _steps(refreshes: Iterable[Refresh], jobs: int) -> list[Step[Action]]:
+    if jobs == 1:
+        return [_step(one) for one in refreshes]
     waves: list[list[Refresh]] = []
     level: dict[int, int] = {}
     for one in refreshes:
@@ -229,10 +231,7 @@ def _steps(refreshes: Iterable[Refresh], jobs: int) -> list[Step[Action]]:
         waves[level[one.oid]].append(one)
     steps: list[Step[Action]] = []
     for number, wave in enumerate(waves, start=1):
-        if jobs == 1 or len(wave) == 1:
-            steps += map(_step, wave)
-        else:
-            steps.append(_together(number, wave, jobs))
+        steps.append(_step(wave[0]) if len(wave) == 1 else _together(number, wave, jobs))
     return steps
 
 
