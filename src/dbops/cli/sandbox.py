@@ -1,7 +1,7 @@
 """`dbops sandbox`: the embedded platform, in one folder."""
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from functools import partial
 from pathlib import Path
@@ -14,7 +14,7 @@ from dbops.cli.flow import Target, change
 from dbops.cli.options import Asked, AskedChange
 from dbops.cli.screen import Cell, Column, Line, Table, Tone
 from dbops.engine.finding import Finding, Severity
-from dbops.errors import Refused
+from dbops.errors import ExitCode, Refused
 
 app = family("sandbox")
 
@@ -93,17 +93,18 @@ def seed(
     from dbops.sandbox import layout
     from dbops.sandbox.seed import ready
 
-    known = ready.world(size, until)
-    return change(
+    known, place = ready.world(size, until), layout.at(folder)
+    result = change(
         asked,
-        asked.run(layout.at(folder).state),
+        asked.run(place.state),
         [Target(name, partial(ready.seed, folder, name, known)) for name in ready.named(folder, target or ())],
         environment=_ENVIRONMENT,
         jobs=2,  # one is generated while the server stores the other
         may_lose_data=False,
-        # new partitions have the rights of new tables: that some of them only grow comes with the roles
-        next_actions=(f"dbops roles apply --config {_shell(layout.at(folder).config)}",),
     )
+    # New partitions have the rights of new tables: that some of them only grow comes with the roles.
+    done = result.exit_code == ExitCode.OK and result.data.steps and not asked.plan
+    return replace(result, next_actions=(f"dbops roles apply --config {_shell(place.config)}",) if done else ())
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ import pytest
 
 from dbops.sandbox.seed import documents, entries, keys, people
 from dbops.sandbox.seed.databases import TABLES
-from dbops.sandbox.seed.facts import MEDIUM, SMALL, UNTIL
+from dbops.sandbox.seed.facts import MEDIUM, SMALL, UNTIL, Size
 from dbops.sandbox.seed.lines import Table, written
 from dbops.sandbox.seed.vectors import DIMENSIONS, vector
 from dbops.sandbox.seed.world import World, fresh, id_of, month_before, months
@@ -106,8 +106,8 @@ def test_the_events_of_an_aggregate_are_numbered_in_the_order_of_time() -> None:
 
 
 @pytest.mark.parametrize("size", [SMALL, MEDIUM], ids=lambda size: size.name)
-def test_names_of_tenants_overlap_and_their_slugs_do_not(size: object) -> None:
-    count = (SMALL if size is SMALL else MEDIUM).tenants
+def test_names_of_tenants_overlap_and_their_slugs_do_not(size: Size) -> None:
+    count = size.tenants
     names = [people.company(n) for n in range(count)]
     assert len({people.slug(n) for n in range(count)}) == count
     assert max(Counter(names).values()) > 1
@@ -115,8 +115,8 @@ def test_names_of_tenants_overlap_and_their_slugs_do_not(size: object) -> None:
 
 
 @pytest.mark.parametrize("size", [SMALL, MEDIUM], ids=lambda size: size.name)
-def test_people_have_addresses_of_their_own_in_plain_letters(size: object) -> None:
-    count = (SMALL if size is SMALL else MEDIUM).users
+def test_people_have_addresses_of_their_own_in_plain_letters(size: Size) -> None:
+    count = size.users
     found = {people.email(n, n % 8) for n in range(count)}
     assert len(found) == count
     assert all(one.isascii() and " " not in one and "'" not in one for one in found)
@@ -181,3 +181,14 @@ def test_another_day_moves_everything_and_changes_no_id() -> None:
 
 def _digest(table: Table) -> str:
     return hashlib.sha256(b"".join(table.blocks())).hexdigest()
+
+
+@pytest.mark.parametrize("size", [SMALL, MEDIUM], ids=lambda size: size.name)
+def test_no_tenant_is_all_good_or_all_bad(size: Size) -> None:
+    world = World(size, UNTIL)
+    table = next(one for one in TABLES["policycortex"](world) if one.name == "policy_evaluations")
+    tenant, result = (table.columns.index(name) for name in ("tenant_id", "result"))
+    found = Counter((row[tenant], row[result]) for row in (line.split("\t") for line in table.lines()))
+    for one in {who for who, _ in found}:
+        whole = sum(count for (who, _), count in found.items() if who == one)
+        assert 0.5 < found[one, "compliant"] / whole < 0.85

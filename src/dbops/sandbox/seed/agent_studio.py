@@ -147,7 +147,8 @@ def _members(world: World) -> Rows:
         role = ROLES[n // tenants % len(ROLES)]
         yield _member(world, n, tenant, role)
     for n in range(users // 10):  # some work for two tenants
-        yield _member(world, n * 10, world.tenant_of(n * 10 + 1), "viewer")
+        user = n * 10 + n % 10
+        yield _member(world, user, world.tenant_of(user + 1), "viewer")
 
 
 def _member(world: World, user: int, tenant: int, role: str) -> tuple[Any, ...]:

@@ -7,7 +7,7 @@ from typing import Any
 
 from dbops.sandbox.seed import people
 from dbops.sandbox.seed.lines import Table, line, table
-from dbops.sandbox.seed.world import COST_MONTHS, World, fresh, id_of, month_before, months
+from dbops.sandbox.seed.world import COST_MONTHS, World, fresh, id_of, mixed, month_before, months
 
 Rows = Iterator[tuple[Any, ...]]
 
@@ -30,6 +30,7 @@ _POLICIES = (
     ("latency-budget", "performance", "Network", "info"),
 )
 _RESULTS = ("compliant",) * 7 + ("non_compliant", "warning", "non_compliant")
+_LOADS = ((4.0, 1), (0.3, 3), (0.05, 8))  # steady, by day, idle but for its peaks: least load, and how rare more is
 _INSIGHTS = ("cost_optimization", "anomaly", "security_posture")
 _SEVERITIES = ("critical", "high", "medium", "low", "info")
 _EVENTS = ("suspicious_login", "port_scan", "secret_expiring", "malware_alert", "privilege_change")
@@ -194,7 +195,12 @@ def _versions(world: World) -> Rows:
 
 def _bad(world: World) -> list[int]:
     """Return the evaluations that somebody acted on."""
-    return [n for n in range(world.size.evaluations) if n % 40 == 7 and not _pending(world, n)]
+    bad = (n for n in range(world.size.evaluations) if _result(n) == "non_compliant" and not _pending(world, n))
+    return [n for n in bad if n % 5 == 0]
+
+
+def _result(n: int) -> str:
+    return _RESULTS[mixed(n) % len(_RESULTS)]
 
 
 def _pending(world: World, n: int) -> bool:
@@ -216,7 +222,7 @@ def _evaluations(world: World) -> Rows:
         if _pending(world, n):
             yield (*ids, id_of("resource", resource), "pending", None, None, [], (), None, None, at)
             continue
-        result = _RESULTS[n % len(_RESULTS)]
+        result = _result(n)
         advice = () if result == "compliant" else ("turn it off", f"see {_POLICIES[policy % len(_POLICIES)][0]}")
         evidence = [{"field": "properties", "expected": True, "found": result == "compliant", "rule": n % 12}]
         score = {"compliant": "100.00", "warning": "60.00"}.get(result, "20.00")
@@ -255,7 +261,12 @@ def _insights(world: World) -> Rows:
         yield (
             *(id_of("insight", n), id_of("tenant", world.tenant_of(resource)), id_of("resource", resource), kind),
             *(f"{kind.replace('_', ' ')} of {place(world, resource)[1]}", "Found by comparing the last thirty days."),
-            *(_SEVERITIES[n % 5], f"0.{40 + n * 7 % 60}", {"window_days": 30, "value": n % 100}, ("look at it",)),
+            *(
+                _SEVERITIES[mixed(n) % 5],
+                f"0.{40 + mixed(n) % 60}",
+                {"window_days": 30, "value": n % 100},
+                ("look at it",),
+            ),
             *(at, at + timedelta(days=30 + n % 30)),
         )
 
@@ -285,16 +296,17 @@ def _costs(world: World) -> Iterator[str]:
         day = first + timedelta(days=number)
         factor = (0.72 if day.weekday() > 4 else 1.0) * (1.0 + number / days / 4)  # Saturday, Sunday
         head = f"{day}\t{day:%Y-%m}\t{day + timedelta(days=1)} 03:00:00+00"
-        for usual, tail in metered:
-            use = factor * (0.8 + 0.4 * roll())
-            yield f"{next(ids)}\t{head}\t{usual * use:.4f}\t{24 * use:.4f}\t{tail}"
+        for usual, (least, power), tail in metered:
+            chosen = roll()
+            cost, use = usual * factor * (0.8 + 0.4 * chosen), 24 * factor * (least + chosen**power)
+            yield f"{next(ids)}\t{head}\t{cost:.4f}\t{use:.4f}\t{tail}"
 
 
-def _metered(world: World, n: int) -> tuple[float, str]:
+def _metered(world: World, n: int) -> tuple[float, tuple[float, int], str]:
     tenant = world.tenant_of(n)
     *_, service, unit, usual = _TYPES[n // world.size.tenants % len(_TYPES)]
     tail = (
         *(id_of("tenant", tenant), id_of("resource", n), id_of("subscription", tenant), place(world, n)[0]),
         *(service, f"CC-{n % 40:03}", unit),
     )
-    return usual * (1 + n % 7 / 3), line(tail)
+    return usual * (1 + n % 7 / 3), _LOADS[mixed(n) % len(_LOADS)], line(tail)

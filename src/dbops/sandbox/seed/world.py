@@ -26,6 +26,11 @@ def id_of(kind: str, number: int) -> str:
     return f"{h[:8]}-{h[8:12]}-4{h[13:16]}-a{h[17:20]}-{h[20:]}"
 
 
+def mixed(number: int) -> int:
+    """Draw a number for a number: rests of the draw say nothing about rests of the number."""
+    return (number + 1) * 0x9E3779B97F4A7C15 % 2**64 >> 32
+
+
 def fresh(chance: random.Random, count: int) -> Iterator[str]:
     """Make UUIDs that nobody refers to: much faster than `id_of`."""
     for first in range(0, count, 1000):
