@@ -11,7 +11,7 @@ from psycopg import errors, sql
 from dbops.engine.patience import Ramp, patiently
 from dbops.engine.plan import Statement, Step
 from dbops.engine.run import Run
-from dbops.errors import DbopsError, ExitCode, LockBusy, Refused
+from dbops.errors import DbopsError, ExitCode, LockBusy, Refused, Stopped
 from dbops.operations.partitions.plan import Action, Analyze, Create, DropDefault, Finalize
 from dbops.stores import ledger, postgres
 from dbops.stores.postgres import Connection
@@ -30,6 +30,12 @@ _BLOCKERS = """
 
 class NoPartitionForNow(DbopsError):
     """Rows of this moment have nowhere to go: told as that, whatever kept the partition from being made."""
+
+    code = ExitCode.MISSED
+
+
+class NotMade(DbopsError):
+    """One partition could not be made; the others still can. What is missed is the runway."""
 
     code = ExitCode.MISSED
 
@@ -79,29 +85,28 @@ def _create(doing: Doing, step: Step[Action], action: Create) -> None:
             _record(doing, step, "partition-created", action.parent, action.name)
 
     try:
-        _patiently(doing, step, attempt)
-    except errors.DuplicateTable as error:
-        if not _attached(doing, action):
-            raise Refused(
-                f"{action.name[1]} exists by now and is no partition of {action.parent[1]}",
-                hint="run again: the next plan gives the new partition another name",
-                target=doing.target,
-            ) from error
-    except (DbopsError, errors.Error) as error:
-        if not action.for_now and not isinstance(error, errors.InvalidObjectDefinition):
-            raise
-        if not action.for_now:
-            raise LockBusy(
-                f"{action.name[1]}: its range is not free: {error}",
-                hint="a detach is still pending, or somebody attached one meanwhile; run again",
-                target=doing.target,
-            ) from error
-        why = error.message if isinstance(error, DbopsError) else (error.diag.message_primary or str(error))
-        raise NoPartitionForNow(
-            f"{action.parent[1]} has no partition for now: {why}",
-            hint="runbook partition-runway; run again as soon as what blocks it is over",
+        with postgres.translated(doing.target):
+            _patiently(doing, step, attempt)
+    except Stopped:
+        raise
+    except DbopsError as error:
+        if isinstance(error.__cause__, errors.DuplicateTable) and _attached(doing, action):
+            return
+        raise _not_made(doing, action, error) from error
+
+
+def _not_made(doing: Doing, action: Create, error: DbopsError) -> DbopsError:
+    """Tell what it means: the others have their turn all the same, unless the connection is gone."""
+    if action.for_now:
+        return NoPartitionForNow(
+            f"{action.parent[1]} has no partition for now: {error.message}",
+            hint="runbook partition-runway; run again as soon as what is in its way is over",
             target=doing.target,
-        ) from error
+        )
+    if doing.connection.closed or isinstance(error, LockBusy):
+        return error
+    hint = "if its name is taken or a detach is pending, run again" if error.hint is None else error.hint
+    return NotMade(f"{action.name[1]} was not made: {error.message}", hint=hint, target=doing.target)
 
 
 def _attached(doing: Doing, action: Create) -> bool:

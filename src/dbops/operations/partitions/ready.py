@@ -15,7 +15,7 @@ from dbops.engine.plan import Plan, Ready
 from dbops.engine.run import Run
 from dbops.errors import DbopsError, LockBusy, Refused, Stopped, UsageError
 from dbops.operations.partitions import check, observe, plan, pruning, told
-from dbops.operations.partitions.apply import Doing, NoPartitionForNow, apply
+from dbops.operations.partitions.apply import Doing, NoPartitionForNow, NotMade, apply
 from dbops.operations.partitions.facts import Facts, Parent, Wish
 from dbops.operations.partitions.told import Listed, Table, table
 from dbops.operations.partitions.wish import place, wishes
@@ -79,7 +79,7 @@ def ensure(
             partial(apply, doing),
             guard,
             tuple(check.while_ensuring(facts, wanted, now)),
-            goes_on_after=(LockBusy, NoPartitionForNow),
+            goes_on_after=(LockBusy, NoPartitionForNow, NotMade),
         )
 
 
