@@ -1,5 +1,7 @@
 """A database with a table of events by month, a vault beside it, and the retiring of one from the other."""
 
+import shutil
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import TracebackType
@@ -18,8 +20,11 @@ from dbops.operations.partitions import retire_ready
 from dbops.operations.partitions.facts import Hold, Name, Policies, Wish
 from dbops.operations.partitions.retire_facts import Action
 
+from migrating import OWNER, Databases, upgrade
+
 NOW = datetime(2026, 6, 15, 12, tzinfo=UTC)
 WEEK = timedelta(days=7)
+GRACED = "SELECT relname FROM pg_class WHERE relnamespace = to_regnamespace('dbops_grace') AND relkind = 'r'"
 _EVENTS = """
     CREATE TABLE people (id int PRIMARY KEY);
     INSERT INTO people SELECT generate_series(1, 10);
@@ -107,11 +112,81 @@ class Place:
         return sorted(str(name).removeprefix("events_") for (name,) in found)
 
     def graced(self) -> list[str]:
-        found = self.sql(
-            "SELECT relname FROM pg_class WHERE relnamespace = to_regnamespace('dbops_grace') AND relkind = 'r'"
-        )
+        found = self.sql(GRACED)
         return sorted(str(name).removeprefix("events_") for (name,) in found)
 
     def artifacts(self) -> list[artifact.Artifact]:
         found = [one for one in artifact.listing(vaults.store(self.vault)) if isinstance(one, artifact.Artifact)]
         return sorted(found, key=lambda one: one.manifest.finished)
+
+
+_PARTITIONED = """
+[vault]
+url = "file://{folder}/vault"
+
+[postgres.audit.partition.audit_events]
+policies = {{ table = "retention_policies", kind = "event_type" }}
+retention = "30 days"
+grace = "{grace}"
+"""
+_AUDIT = """
+    INSERT INTO retention_policies (event_type, retention_days, deletion_strategy)
+    VALUES ('login', 30, 'archive'), ('change', 365, 'archive');
+    CREATE TABLE audit_events_2020_01 PARTITION OF audit_events FOR VALUES FROM ('2020-01-01Z') TO ('2020-02-01Z');
+    CREATE TABLE audit_events_2020_02 PARTITION OF audit_events FOR VALUES FROM ('2020-02-01Z') TO ('2020-03-01Z');
+    CREATE TABLE audit_events_2099_01 PARTITION OF audit_events FOR VALUES FROM ('2099-01-01Z') TO ('2099-02-01Z');
+    INSERT INTO audit_events
+           (id, "timestamp", event_type, actor_type, actor_id, action, resource_type, result, checksum)
+    SELECT md5(n::text)::uuid, '2020-01-01Z'::timestamptz + n * '20 minutes'::interval,
+           CASE n % 2 WHEN 0 THEN 'login' ELSE 'change' END, 'user', md5(n::text)::uuid, 'read', 'file', 'success',
+           md5(n::text) FROM generate_series(0, 4319) n"""
+
+
+@dataclass(frozen=True)
+class Audit:
+    """The platform's audit database with two months that are long over; its owner is nobody special."""
+
+    databases: Databases
+
+    @property
+    def folder(self) -> Path:
+        return self.databases.folder
+
+    @property
+    def config(self) -> Path:
+        return self.databases.config
+
+    def configure(self, grace: str = "0s", more: str = "") -> None:
+        self.databases.configure()
+        with self.config.open("a") as file:
+            file.write(_PARTITIONED.format(folder=self.folder, grace=grace) + more)
+
+    def fill(self) -> None:
+        """Make its tables and rows anew, and the vault empty."""
+        shutil.rmtree(self.folder / "vault", ignore_errors=True)
+        (self.folder / "vault").mkdir()
+        self.databases.create()
+        upgrade(self.databases.conninfo("audit", user=OWNER), "audit")
+        self.sql(f"SET ROLE {OWNER}; {_AUDIT}")
+
+    def sql(self, query: str) -> list[tuple[object, ...]]:
+        with psycopg.connect(self.databases.conninfo("audit"), autocommit=True) as connection:
+            cursor = connection.execute(query.encode())
+            return cursor.fetchall() if cursor.description else []
+
+    def attached(self) -> list[str]:
+        found = self.sql("SELECT inhrelid::regclass::text FROM pg_inherits WHERE inhparent = 'audit_events'::regclass")
+        return sorted(str(name).removeprefix("audit_events_") for (name,) in found)
+
+    def graced(self) -> list[str]:
+        found = self.sql(GRACED)
+        return sorted(str(name).removeprefix("audit_events_") for (name,) in found)
+
+    def copies(self) -> dict[str, tuple[int, str]]:
+        """Tell rows and digest of the newest copy of each partition; every copy must be whole, down to its content."""
+        store = vaults.store(self.folder / "vault")
+        found = [one for one in artifact.listing(store) if isinstance(one, artifact.Artifact)]
+        for one in found:
+            assert artifact.verify(store, one, depth="content").findings == ()
+        found.sort(key=lambda one: one.manifest.finished)
+        return {m.extra["name"][-7:]: (m.counts["rows"], str(m.digest)) for m in (one.manifest for one in found)}
