@@ -152,6 +152,7 @@ def test_settings_that_are_read_safely(text: str) -> None:
         ("name = current_setting('app.name')", 1),
         ("name = current_setting('app.name', false)", 1),
         ("name = current_setting(concat('app.', 'name, true'))", 1),
+        ("name = current_setting(concat('app.', true))", 1),
         ("owner = current_setting('app.user', true)::uuid", 1),
         ("(owner = (current_setting('app.user'::text, true))::uuid)", 1),
         ("owner = CAST(current_setting('app.user', true) AS uuid)", 1),
