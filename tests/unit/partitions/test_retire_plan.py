@@ -58,6 +58,7 @@ parts = st.builds(
             "unknown": st.just(("strange",)),
             "referenced_by": st.just(("public.notes",)),
             "leaf": st.just(False),
+            "empty": st.just(True),
             "pending": st.booleans(),
             "copied": st.sampled_from([_COPY, replace(_COPY, in_vault=False)]),
             "restored": st.sampled_from([NOW - timedelta(days=1), NOW - timedelta(days=30)]),
@@ -158,6 +159,14 @@ def test_the_last_partition_with_an_end_is_never_due() -> None:
     table = Retired("app", 1, "public", "t", "at", (month(1), month(2)))
     assert due(table, table.parts[0], NOW)
     assert not due(table, table.parts[1], NOW)
+
+
+def test_an_empty_partition_stays_while_an_older_one_does_or_ensure_would_fill_the_gap_again() -> None:
+    wish = Wish(("public", "t"))
+    held, empty, last = month(1, held="case 7"), month(2, empty=True), month(3)
+    assert plan(Retired("app", 1, "public", "t", "at", (held, empty, last)), wish, NOW).steps == ()
+    assert plan(Retired("app", 1, "public", "t", "at", (empty, last)), wish, NOW).steps != ()
+    assert plan(Retired("app", 1, "public", "t", "at", (month(1), empty, last)), wish, NOW).steps != ()
 
 
 def test_on_a_standby_it_is_skipped_and_says_so() -> None:

@@ -126,7 +126,7 @@ def _detach(doing: Doing, part: Part, *, concurrently: bool) -> None:
         elif now.attached:
             _detached(doing, sql.detach(doing.table, part, concurrently=concurrently))
 
-    _ramped(doing, f"detach {part.label}", attempt, part.oid)
+    _ramped(doing, f"detach {part.label}", attempt, part.oid, whole=not concurrently)
 
 
 def _detached(doing: Doing, statement: Statement) -> None:
@@ -140,16 +140,24 @@ def _detached(doing: Doing, statement: Statement) -> None:
         ) from error
 
 
-def _ramped(doing: Doing, what: str, attempt: Callable[[], None], part: int | None) -> None:
-    """Wait for the locks of a statement that cannot be in a transaction; a detach that times out goes on later."""
+def _ramped(doing: Doing, what: str, attempt: Callable[[], None], part: int | None, *, whole: bool = False) -> None:
+    """Wait for the locks of a statement that cannot be in a transaction; a detach that times out goes on later.
+
+    `whole`: it takes several strong locks, and while it waits for one the application waits for the others.
+    """
 
     def once(lock_timeout: timedelta) -> None:
         wait = f"{max(1, round(lock_timeout.total_seconds() * 1000))}ms"
-        doing.connection.execute("SELECT set_config('lock_timeout', %s, false)", (wait,))
+        doing.connection.execute(
+            "SELECT set_config('lock_timeout', %s, false), set_config('statement_timeout', %s, false)",
+            (wait, wait if whole else "0"),
+        )
         try:
             attempt()
         finally:
-            doing.connection.execute("SELECT set_config('lock_timeout', '0', false)")
+            doing.connection.execute(
+                "SELECT set_config('lock_timeout', '0', false), set_config('statement_timeout', '0', false)"
+            )
 
     patiently(
         once,

@@ -47,6 +47,7 @@ class Part:
     peers: tuple[str, ...] = ()  # the tables these point to
     referenced_by: tuple[str, ...] = ()  # tables with rows that point into it
     keep: timedelta | None = None  # the longest retention that any of its rows has; None: forever
+    empty: bool = False  # looked at, and found without a row
     unknown: tuple[str, ...] = ()  # kinds of rows that no policy speaks of
     held: str | None = None  # why it is under a legal hold
     copied: Copied | None = None

@@ -127,8 +127,8 @@ def _with_retention(connection: Connection, parts: list[Part], wish: Wish, now: 
         found: list[Part] = []
         for part in parts:
             over = part.end is not None and part.end + shortest <= now
-            kept = _longest(connection, part, wish) if over and part.leaf and part.attached else (None, ())
-            found.append(replace(part, keep=kept[0], unknown=kept[1]))
+            looked = over and part.leaf and part.attached
+            found.append(_judged(connection, part, wish, wish.policies) if looked else part)
     return found
 
 
@@ -139,11 +139,8 @@ def _shortest(connection: Connection, policies: Policies) -> timedelta:
     return timedelta(days=row[0]) if row is not None and row[0] is not None else timedelta(0)
 
 
-def _longest(connection: Connection, part: Part, wish: Wish) -> tuple[timedelta | None, tuple[str, ...]]:
+def _judged(connection: Connection, part: Part, wish: Wish, policies: Policies) -> Part:
     """Tell how long the longest kept row of a partition is kept, and which kinds of rows no policy knows."""
-    policies = wish.policies
-    if policies is None:
-        return wish.retention, ()
     query = sql.SQL(
         "SELECT coalesce(k.kind, '(none)'), p.{days} FROM (SELECT DISTINCT r.{kind}::text AS kind FROM {part} r) k"
         " LEFT JOIN {table} p ON p.{kind}::text = k.kind ORDER BY 1"
@@ -157,7 +154,7 @@ def _longest(connection: Connection, part: Part, wish: Wish) -> tuple[timedelta 
     unknown = tuple(kind for kind, days in found if days is None)
     told = [timedelta(days=days) for _, days in found if days is not None]
     least = wish.retention or timedelta(0)  # beside policies, what the table itself is kept at least
-    return max([least, *told]), unknown
+    return replace(part, keep=max([least, *told]), unknown=unknown, empty=not found)
 
 
 def _with_references(connection: Connection, parts: list[Part], oid: int) -> list[Part]:

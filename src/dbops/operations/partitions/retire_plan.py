@@ -29,9 +29,10 @@ def plan(table: Retired, wish: Wish, now: datetime) -> Plan[Action]:
     title = f"retire partitions of {table.label}"
     if table.standby:
         return Plan(table.target, f"{title}: skipped, the server is a standby")
-    steps = [step for part in table.parts if _may_go(table, part, wish, now) for step in _left(table, part, wish, now)]
+    going = _going(table, wish, now)
+    steps = [step for part in going for step in _left(table, part, wish, now)]
     if any(isinstance(step.action, Detach) for step in steps):
-        ours = {(part.schema, part.name) for part in table.parts if _may_go(table, part, wish, now)}
+        ours = {(part.schema, part.name) for part in going}
         steps = [*(_finalize(table, one) for one in table.pending if one not in ours), *steps]
         # one pending detach keeps all others from theirs, so ours is finished before the next one begins
         steps = [*(s for s in steps if _finishes(s)), *(s for s in steps if not _finishes(s))]
@@ -59,6 +60,17 @@ def _current_or_next(table: Retired, part: Part, now: datetime) -> bool:
         return True
     staying = (other.end for other in table.parts if other.attached and not other.pending)
     return part.attached and not any(end is None or end > part.end for end in staying)
+
+
+def _going(table: Retired, wish: Wish, now: datetime) -> list[Part]:
+    """Choose what goes. An empty partition stays while an older one does: `ensure` would only fill the gap again."""
+    found: list[Part] = []
+    older_stays = False
+    for part in sorted(table.parts, key=lambda one: (one.begin is not None, one.begin or now)):
+        goes = _may_go(table, part, wish, now) and not (part.attached and part.empty and older_stays)
+        older_stays = older_stays or (part.attached and not goes)
+        found += [part] if goes else []
+    return found
 
 
 def _may_go(table: Retired, part: Part, wish: Wish, now: datetime) -> bool:
