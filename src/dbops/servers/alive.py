@@ -43,9 +43,12 @@ def everybody() -> Iterator[int]:
 
 
 def serving(wanted: Callable[[Argv], bool]) -> list[int]:
-    """Return who lives and was started with such arguments, oldest first."""
-    found = [pid for pid in everybody() if (argv := argv_of(pid)) and wanted(argv) and is_alive(pid)]
-    return sorted(found)
+    """Return who lives and was started with such arguments, oldest first.
+
+    A child that was forked just now still has the arguments of its parent: it is none of them.
+    """
+    found = {pid for pid in everybody() if (argv := argv_of(pid)) and wanted(argv) and is_alive(pid)}
+    return sorted(pid for pid in found if _state(pid)[1] not in found)
 
 
 def working_in(folder: Path, *names: str) -> list[int]:
