@@ -52,7 +52,7 @@ parts = st.builds(
     st.fixed_dictionaries(
         {},
         optional={
-            "writers": st.just(("app",)),
+            "grantees": st.just(("app",)),
             "foreign_keys": st.just(("t_fkey",)),
             "held": st.just("case 7"),
             "unknown": st.just(("strange",)),
@@ -98,7 +98,7 @@ def _after(table: Retired, action: Action) -> Retired:
             pending = tuple(one for one in table.pending if one != (part.schema, part.name))
             return replace(_with(table, part, attached=False, pending=False), pending=pending)
         case Seal(part):
-            return _with(table, part, sealed=True, writers=(), foreign_keys=(), agreed=False)
+            return _with(table, part, sealed=True, grantees=(), foreign_keys=(), agreed=False)
         case Compare(part):
             return _with(table, part, agreed=True)
         case Shelve(part):

@@ -197,7 +197,7 @@ def _seal(doing: Doing, part: Part) -> None:
 
     def work(_: timedelta) -> None:
         postgres.execute(doing.connection, sql.lock(part.schema, part.name, "SHARE ROW EXCLUSIVE"))
-        row = doing.connection.execute(queries.WRITERS, ([part.oid],)).fetchone()
+        row = doing.connection.execute(queries.GRANTEES, ([part.oid],)).fetchone()
         for statement in sql.revoke(part, tuple(row[1]) if row is not None else ()):
             postgres.execute(doing.connection, statement)
         _record(doing, part, entries.SEALED, {})

@@ -42,7 +42,7 @@ class Part:
     leaf: bool = True
     bytes: int = 0
     rows: int = 0
-    writers: tuple[str, ...] = ()  # who may still change it, beside its owner; PUBLIC is ""
+    grantees: tuple[str, ...] = ()  # who has a right on it, beside its owner; PUBLIC is ""
     foreign_keys: tuple[str, ...] = ()  # its own, by name: an attached one shares those of its parent
     peers: tuple[str, ...] = ()  # the tables these point to
     referenced_by: tuple[str, ...] = ()  # tables with rows that point into it
@@ -111,7 +111,7 @@ class Detach:
 
 @dataclass(frozen=True, slots=True)
 class Seal:
-    """Wait for writes under way, take everybody's right to write, cut its own foreign keys."""
+    """Wait for writes under way, take everybody's rights, cut its own foreign keys."""
 
     part: Part
 

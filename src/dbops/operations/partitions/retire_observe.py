@@ -11,7 +11,7 @@ from psycopg import sql
 from dbops.copies import rows
 from dbops.copies.manifest import MANIFEST
 from dbops.engine.plan import Statement
-from dbops.errors import ConfigInvalid, Refused
+from dbops.errors import Refused
 from dbops.operations.partitions import retire_queries as queries
 from dbops.operations.partitions.bounds import Kind
 from dbops.operations.partitions.facts import Policies, Wish
@@ -45,8 +45,8 @@ def observe(
         for row in connection.execute(queries.PARTS, asked).fetchall()
         if (part := _part(row, told.get(row[0], Story()), wish, zone)) is not None
     ]
-    writers = dict(connection.execute(queries.WRITERS, ([part.oid for part in parts],)).fetchall())
-    parts = [replace(part, writers=tuple(writers.get(part.oid, ()))) for part in parts]
+    grantees = dict(connection.execute(queries.GRANTEES, ([part.oid for part in parts],)).fetchall())
+    parts = [replace(part, grantees=tuple(grantees.get(part.oid, ()))) for part in parts]
     parts = _with_retention(connection, parts, wish, now)
     parts = _with_references(connection, parts, oid)
     if vault is not None:
@@ -59,7 +59,7 @@ def observe(
 def _table(connection: Connection, schema: str, table: str, *, target: str) -> tuple[int, str, bool, str | None, bool]:
     row = connection.execute(queries.TABLE, (schema, table)).fetchone()
     if row is None:
-        raise ConfigInvalid(f"there is no table {schema}.{table}", hint="run its migrations first", target=target)
+        raise Refused(f"there is no table {schema}.{table}", hint="run its migrations first", target=target)
     oid, _, _, kind, strategy, keys, column, type_, default, default_schema, standby = row
     if kind != "p" or strategy != "r" or keys != 1 or column is None:
         told = f"{schema}.{table} is not partitioned by the range of one column"

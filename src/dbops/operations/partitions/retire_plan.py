@@ -89,7 +89,7 @@ def _left(table: Retired, part: Part, wish: Wish, now: datetime) -> Iterator[Ste
         yield _export(part)
     if part.attached or part.pending:
         yield _detach(table, part)
-    if not part.sealed or part.writers or (part.foreign_keys and not part.attached):
+    if not part.sealed or part.grantees or (part.foreign_keys and not part.attached):
         yield _seal(part)
     if archived and not part.agreed:
         yield _compare(part)
@@ -101,7 +101,8 @@ def _left(table: Retired, part: Part, wish: Wish, now: datetime) -> Iterator[Ste
 
 
 def _export(part: Part) -> Step[Action]:
-    notes = (f"about {part.rows:,} rows, {units.size(part.bytes)}; reads only, in one snapshot",)
+    count = f"about {part.rows:,} rows, " if part.rows else ""  # nobody has counted them yet
+    notes = (f"{count}{units.size(part.bytes)}; reads only, in one snapshot",)
     return Step(f"export {part.label}", f"export {part.label} to the vault and read it back", Export(part), notes=notes)
 
 
@@ -147,7 +148,7 @@ def _seal(part: Part) -> Step[Action]:
         notes = (*notes, f"then ACCESS EXCLUSIVE on {', '.join(part.peers)} for an instant, to drop the foreign keys")
     return Step(
         f"seal {part.label}",
-        f"take all rights to write {part.label}",
+        f"take all rights on {part.label}",
         Seal(part),
         risk=Risk.BLOCKS,
         statements=sql.seal(part),

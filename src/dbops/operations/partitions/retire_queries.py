@@ -27,15 +27,14 @@ PARTS: LiteralString = """
      WHERE (i.inhrelid IS NOT NULL OR c.oid = ANY(%(left)s)) AND c.relkind IN ('r', 'p', 'f')
      ORDER BY c.oid"""
 
-# Who may change a table, or a column of it, beside its owner. A superuser may always, and is told by the comparison.
-WRITERS: LiteralString = """
+# Who has a right on a table, or on a column of it, beside its owner. A superuser may always: the comparison tells.
+GRANTEES: LiteralString = """
     SELECT c.oid, array_agg(DISTINCT CASE x.grantee WHEN 0 THEN '' ELSE pg_catalog.pg_get_userbyid(x.grantee) END)
       FROM pg_catalog.pg_class c,
            LATERAL (SELECT c.relacl UNION ALL
                     SELECT t.attacl FROM pg_catalog.pg_attribute t WHERE t.attrelid = c.oid) s (acl),
            LATERAL pg_catalog.aclexplode(s.acl) x
      WHERE c.oid = ANY(%s) AND x.grantee <> c.relowner
-       AND x.privilege_type IN ('INSERT', 'UPDATE', 'DELETE', 'TRUNCATE')
      GROUP BY c.oid"""
 
 ENTRIES: LiteralString = """

@@ -3,8 +3,6 @@
 from dbops.engine.plan import Statement
 from dbops.operations.partitions.retire_facts import Part, Retired, grace_schema
 
-_WRITES = "INSERT, UPDATE, DELETE, TRUNCATE, REFERENCES, TRIGGER"
-
 
 def parent(table: Retired) -> tuple[str, ...]:
     return (table.schema, table.table)
@@ -30,17 +28,16 @@ def drop_foreign_key(part: Part, name: str) -> Statement:
 def seal(part: Part) -> tuple[Statement, ...]:
     """Cut its foreign keys: what is archived must neither follow nor stop a DELETE elsewhere. Then revoke."""
     keys = tuple(drop_foreign_key(part, name) for name in part.foreign_keys)
-    return (*keys, lock(part.schema, part.name, "SHARE ROW EXCLUSIVE"), *revoke(part, part.writers))
+    return (*keys, lock(part.schema, part.name, "SHARE ROW EXCLUSIVE"), *revoke(part, part.grantees))
 
 
-def revoke(part: Part, writers: tuple[str, ...]) -> tuple[Statement, ...]:
-    table = (part.schema, part.name)
-    return tuple(
-        Statement(f"REVOKE {_WRITES} ON {{}} FROM {{}} CASCADE", (table, (name,)))
-        if name
-        else Statement(f"REVOKE {_WRITES} ON {{}} FROM PUBLIC CASCADE", (table,))
-        for name in writers
-    )
+def revoke(part: Part, grantees: tuple[str, ...]) -> tuple[Statement, ...]:
+    """Take every right: nobody can enter the grace schema, and what could still be granted there would be drift."""
+    if not grantees:
+        return ()
+    marks = ", ".join("{}" if name else "PUBLIC" for name in grantees)
+    names = ((part.schema, part.name), *((name,) for name in grantees if name))
+    return (Statement(f"REVOKE ALL ON TABLE {{}} FROM {marks} CASCADE", names),)
 
 
 def there(part: Part) -> str:
