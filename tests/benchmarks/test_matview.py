@@ -13,9 +13,9 @@ from dbops.operations.views import ready
 from dbops.operations.views.facts import Wanted
 from views_shop import Shop
 
-_ROUNDS = 5
+_ROUNDS = 4
 _LARGE = """
-    CREATE TABLE orders AS SELECT n AS id, n % 400000 AS buyer, n * 0.5 AS price FROM generate_series(1, 1500000) n;
+    CREATE TABLE orders AS SELECT n AS id, n % 80000 AS buyer, n * 0.5 AS price FROM generate_series(1, 5000000) n;
     ANALYZE orders;
     CREATE MATERIALIZED VIEW large AS SELECT buyer, count(*) AS many, sum(price) AS total FROM orders GROUP BY buyer;
     CREATE UNIQUE INDEX ON large (buyer);
@@ -47,8 +47,9 @@ def test_a_refresh_takes_as_long_as_the_bare_statement(shop: Shop, concurrently:
         ours.append(time.perf_counter() - began)
     shop.close()
     overhead = min(ours) / min(bare) - 1
+    fixed = (min(ours) - min(bare)) * 1000
     print(
-        f"\nrefresh {word or 'plain'}: bare {min(bare):.3f} s, ours {min(ours):.3f} s, {overhead:+.1%}"
+        f"\nrefresh {word or 'plain'}: bare {min(bare):.3f} s, ours {min(ours):.3f} s, {overhead:+.1%}, {fixed:+.0f} ms"
         f" (medians {statistics.median(bare):.3f}, {statistics.median(ours):.3f})"
     )
     assert overhead <= 0.03

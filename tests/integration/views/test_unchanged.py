@@ -9,6 +9,7 @@ import psycopg
 import pytest
 
 from dbops.operations.views.facts import Wanted
+from dbops.servers import account
 from dbops.servers import postgres as pg
 from views_shop import Shop
 
@@ -160,6 +161,26 @@ def test_a_crash_makes_every_view_suspect(base: Path, folder: Path) -> None:
         os.kill(shop.connection.info.backend_pid, signal.SIGKILL)
         shop.close()
         shop = _again(conninfo, folder)
+        assert set(shop.planned()[0]) == {"public.sums", "public.days", "public.above"}
+        shop.close()
+
+
+def test_a_standby_is_left_alone_and_its_promotion_makes_every_view_suspect(base: Path, folder: Path) -> None:
+    """The counters survive a clean stop, so nothing but the timeline tells."""
+    server = pg.Server(base / f"promoted-{folder.name}", durable=False, wal_segment_mb=1)
+    conninfo = pg.conninfo(server, password="secret")
+    with pg.running(server, "secret"):
+        shop = Shop(conninfo, folder)
+        shop.sql(TABLES)
+        shop.refresh()
+        shop.close()
+    (server.data / "standby.signal").touch()
+    account.give(server.data / "standby.signal")
+    with pg.running(server, "secret"):
+        shop = Shop(conninfo, folder)
+        names, findings = shop.planned()
+        assert (names, [finding.code for finding in findings]) == ([], ["standby"])
+        shop.sql("SELECT pg_promote()")
         assert set(shop.planned()[0]) == {"public.sums", "public.days", "public.above"}
         shop.close()
 

@@ -110,12 +110,12 @@ def _rows(connection: Connection, query: LiteralString, **values: Any) -> list[A
         return cursor.execute(query, values or None).fetchall()
 
 
-def observe(connection: Connection, *, target: str) -> Facts:
-    """Read everything about every materialized view, with what the ledger tells of it."""
+def observe(connection: Connection, *, target: str, roots: Sequence[int] | None = None) -> Facts:
+    """Read everything about materialized views (those of `roots`), with what the ledger tells of them."""
     with _snapshot(connection):
         version = ledger.observe(connection, target=target)
-        graph = _graph(connection, None)
-        views = [oid for oid, relation in graph.relations.items() if relation.kind == "m"]
+        graph = _graph(connection, roots)
+        views = [oid for oid, one in graph.relations.items() if one.kind == "m" and (roots is None or oid in roots)]
         bound = _bound(connection, graph, views)
         past = _past(connection, graph, views) if version is not None else {}
         found = {row[0]: _view(graph, row, bound[row[0]]) for row in _rows(connection, queries.VIEWS, views=views)}
@@ -128,6 +128,14 @@ def observe(connection: Connection, *, target: str) -> Facts:
         standby=graph.server.standby,
         ledger=version,
     )
+
+
+def again(connection: Connection, facts: Facts, oids: Sequence[int]) -> Facts:
+    """Look once more at some of the views: what holds a lock now may have changed before it was granted."""
+    newer = observe(connection, target=facts.target, roots=oids)
+    found = {view.oid: view for view in newer.views}
+    views = tuple(found.get(view.oid, view) for view in facts.views)
+    return replace(facts, now=newer.now, views=views, standby=newer.standby, ledger=newer.ledger)
 
 
 def signature(connection: Connection, oid: int) -> tuple[Signature | None, datetime]:

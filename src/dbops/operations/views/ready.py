@@ -14,7 +14,7 @@ from dbops.errors import LockBusy, UsageError
 from dbops.operations.views import apply, content
 from dbops.operations.views import plan as plans
 from dbops.operations.views.facts import Compared, Declared, Facts, Setting, Wanted
-from dbops.operations.views.observe import named, observe
+from dbops.operations.views.observe import again, named, observe
 from dbops.stores import ledger, postgres
 from dbops.stores.postgres import Connection
 
@@ -77,7 +77,7 @@ def refresh(
             postgres.reap_dead_runs(connection, target)
             taking = postgres.only_runs(place, run, target=target, subjects=planned.subjects)
             busy, guard = stack.enter_context(taking)
-            facts = observe(connection, target=target)
+            facts = again(connection, facts, [one.oid for one in plans.refreshes_of(planned.plan)])
             planned = planner(facts, _told(busy, target, skip_busy=skip_busy))
             if busy and not planned.plan.steps:
                 raise next(iter(busy.values()))
