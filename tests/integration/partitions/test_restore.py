@@ -194,3 +194,35 @@ def test_row_security_and_force_are_on_it_before_it_is_attached(place: Place) ->
     secured = "SELECT relrowsecurity, relforcerowsecurity FROM pg_class WHERE oid = 'events_2026_01'::regclass"
     assert place.sql(secured) == [(True, True)]
     assert place.sql("SELECT count(*) FROM pg_policy WHERE polrelid = 'events_2026_01'::regclass") == [(1,)]
+
+
+def test_values_that_a_changed_column_would_alter_are_not_brought_back_into_it(place: Place) -> None:
+    dropped(place)
+    place.sql("ALTER TABLE events DROP CONSTRAINT events_who_fkey; ALTER TABLE events ALTER who TYPE numeric(5, 1)")
+    with pytest.raises(VerifiedBad, match="other rows than were copied"):
+        restore(place)
+    assert place.sql("SELECT to_regclass('events_2026_01')") == [(None,)]
+    restore(place, attached=False)
+    assert place.graced() == ["2026_01"]
+
+
+def test_odd_names_go_and_come_back(place: Place) -> None:
+    place.sql(
+        'CREATE SCHEMA "Odd One"; CREATE TABLE "Odd One"."Ev""ents" ("At" timestamptz, "select" text)'
+        ' PARTITION BY RANGE ("At"); CREATE TABLE "Odd One".events_2026_01 PARTITION OF "Odd One"."Ev""ents"'
+        " FOR VALUES FROM ('2026-01-01') TO ('2026-02-01'); CREATE TABLE \"Odd One\".\"Last\" PARTITION OF"
+        ' "Odd One"."Ev""ents" FOR VALUES FROM (\'2026-02-01\') TO (MAXVALUE);'
+        ' INSERT INTO "Odd One"."Ev""ents" VALUES (\'2026-01-02\', \'x\')'
+    )
+    place.retire()
+    place.wish = wished(timedelta(days=7), table=("Odd One", 'Ev"ents'), retention=timedelta(0))
+    place.retire()
+    waiting = "SELECT oid::regclass::text FROM pg_class WHERE relname = 'events_2026_01'"
+    assert sorted(place.sql(waiting)) == [('"dbops_grace_Odd One".events_2026_01',), ("dbops_grace.events_2026_01",)]
+    restore(place, "Odd One.events_2026_01")
+    assert place.sql('SELECT "select" FROM "Odd One"."Ev""ents"') == [("x",)]
+    place.wish = wished(timedelta(0), table=("Odd One", 'Ev"ents'), retention=timedelta(0))
+    place.retire()
+    place.retire()
+    restore(place, "Odd One.events_2026_01")
+    assert place.sql('SELECT "select" FROM "Odd One"."Ev""ents"') == [("x",)]

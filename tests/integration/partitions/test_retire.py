@@ -1,5 +1,6 @@
 """Retiring against a real server: copied and compared before anything goes, and one run goes on where one stopped."""
 
+import threading
 from collections.abc import Generator, Sequence
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -374,3 +375,45 @@ def test_a_policy_that_binds_the_owner_stops_the_export(place: Place) -> None:
     finally:
         place.sql(f"REASSIGN OWNED BY {owner} TO postgres; DROP OWNED BY {owner}; DROP ROLE {owner}")
     assert [one.manifest.counts["rows"] for one in place.artifacts()] == [186, 168]
+
+
+def test_the_zone_of_database_and_role_changes_nothing(place: Place) -> None:
+    [(database,)] = place.sql("SELECT current_database()")
+    place.sql(f"ALTER DATABASE {database} SET TimeZone = 'Pacific/Kiritimati'")
+    end = datetime(2026, 3, 1, tzinfo=UTC)
+    place.wish = wished(WEEK, retention=timedelta(days=28))
+    assert "2026_02" not in str(verbs(place.retire(end + timedelta(days=27, hours=23), plan_only=True)[0]))
+    assert "2026_02" in str(verbs(place.retire(end + timedelta(days=28), plan_only=True)[0]))
+    place.retire(end + timedelta(days=28))
+    first = place.artifacts()[0].manifest.extra
+    assert (first["min"], first["max"]) == ("2026-01-01 00:00:00+00", "2026-01-31 20:00:00+00")
+
+
+def test_no_query_of_a_reader_or_a_writer_waits_while_it_goes_on(place: Place) -> None:
+    """An application that gives up after a second in a queue reads and writes on, also in the referenced table."""
+    place.sql("CREATE INDEX ON events (who)")
+    failed: list[BaseException] = []
+    done = threading.Event()
+
+    def work() -> None:
+        with psycopg.connect(place.database, autocommit=True) as connection:
+            connection.execute("SET lock_timeout = '1s'")
+            number = 10_000
+            while not done.is_set():
+                number += 1
+                try:
+                    connection.execute("INSERT INTO events VALUES (%s, '2026-06-10Z', 'x', 1)", (number,))
+                    connection.execute("SELECT count(*) FROM events WHERE at >= '2026-06-01Z'")
+                    connection.execute("UPDATE people SET id = id WHERE id = 1")
+                except psycopg.Error as error:
+                    failed.append(error)
+
+    application = threading.Thread(target=work)
+    application.start()
+    try:
+        place.retire()
+    finally:
+        done.set()
+        application.join()
+    assert failed == []
+    assert place.graced() == ["2026_01", "2026_02"]

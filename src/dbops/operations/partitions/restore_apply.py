@@ -70,7 +70,8 @@ def _load(doing: Doing, load: Load) -> None:
         now = rows.digest(connection, shape)
         if not str(sent) == str(now) == kept.digest:
             told = f"{kept.label} came back with other rows than were copied; nothing of it was kept"
-            raise VerifiedBad(told, hint="verify the copy: dbops vault verify", target=doing.target)
+            hint = "verify the copy; if a column has another type by now, bring it back beside its table: --detached"
+            raise VerifiedBad(told, hint=hint, target=doing.target)
         for statement in load.more:
             postgres.execute(connection, statement)
         row = connection.execute("SELECT %s::regclass::oid", (sql.Identifier(*load.into).as_string(),)).fetchone()
