@@ -67,8 +67,8 @@ def test_a_new_partition_is_like_its_parent_in_everything(shop: Shop) -> None:
         COMMENT ON TABLE events IS 'What happened; 100% of it {}';
         COMMENT ON COLUMN events.note IS 'a note';
         CREATE TABLE events_2026_10 PARTITION OF events
-            FOR VALUES FROM ('2026-10-01 00:00+00') TO ('2026-11-01 00:00+00') WITH (fillfactor = 70, autovacuum_vacuum_scale_factor = 0.01,
-            toast.autovacuum_enabled = false);
+            FOR VALUES FROM ('2026-10-01 00:00+00') TO ('2026-11-01 00:00+00')
+            WITH (fillfactor = 70, autovacuum_vacuum_scale_factor = 0.01, toast.autovacuum_enabled = false);
         CREATE PUBLICATION few FOR TABLE events_2026_10;
         ALTER TABLE events OWNER TO partition_owner; ALTER TABLE events_2026_10 OWNER TO partition_owner;
         GRANT CREATE ON SCHEMA public TO partition_owner""")

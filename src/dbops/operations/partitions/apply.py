@@ -75,11 +75,19 @@ def _create(doing: Doing, step: Step[Action], action: Create) -> None:
     connection = doing.connection
 
     def attempt(lock_timeout: timedelta) -> None:
+        wait = _ms(lock_timeout)
+        whole = (
+            Statement("SELECT set_config('lock_timeout', %s, true)", values=(wait,)),
+            *action.make,
+            # ATTACH takes several locks, and each would have the whole time for itself
+            Statement("SELECT set_config('statement_timeout', %s, true)", values=(wait,)),
+            *action.attach,
+        )
+        if action.identity_index is None and not doing.ledger:
+            _together(connection, whole)  # one message is one transaction
+            return
         with connection.transaction():
-            connection.execute("SELECT set_config('lock_timeout', %s, true)", (_ms(lock_timeout),))
-            _together(connection, action.make)
-            postgres.set_local_timeouts(connection, lock_timeout)  # ATTACH takes several locks
-            _together(connection, action.attach)
+            _together(connection, whole)
             if action.identity_index is not None:
                 _identity(connection, action)
             _record(doing, step, "partition-created", action.parent, action.name)
