@@ -105,7 +105,14 @@ def test_a_plain_refresh_that_readers_feel_needs_agreement(dbops: Dbops, config:
 
 
 def test_what_to_refresh_has_to_be_said_once(dbops: Dbops, config: Path) -> None:
-    for words in ((), ("--all", "--stale"), ("sums", "--all"), ("--all", "--every", "x"), ("nowhere",)):
+    for words in (
+        (),
+        ("--all", "--stale"),
+        ("sums", "--all"),
+        ("--all", "--every", "x"),
+        ("nowhere",),
+        ("--downstream-of", "orders"),
+    ):
         assert dbops("matview", "refresh", *words, "--config", config).returncode == 2, words
     done = dbops("matview", "refresh", "sums", "--plan", "--config", config, "--output", "json")
     assert [plan["target"] for plan in data(done)["plans"]] == [TARGET]

@@ -137,6 +137,8 @@ def _refresh(asked: AskedChange, *, wanted: "Wanted", target: tuple[str, ...], k
 
     loaded = asked.load()
     names = ready.declaring(loaded.config, target, wanted.names)
+    if wanted.downstream_of is not None and len(names) > 1:
+        raise UsageError("--downstream-of is for one database", hint="say where the table is: --target NAME")
     now = clock.now()
     opening = partial(ready.refresh, wanted=wanted, skip_busy=asked.skip_if_running)
     result = change(

@@ -36,6 +36,7 @@ def test_a_view_comes_behind_those_that_it_reads_through_views_and_schemas(shop:
     shop.sql("INSERT INTO orders VALUES (10, 1)")
     shop.refresh()
     assert shop.rows("reports.a") == [(10,)]
+    assert shop.planned()[0] == []  # what the refresh of one wrote is no change to those above it, any more
 
 
 def test_only_what_reads_the_table_is_downstream_of_it(shop: Shop) -> None:

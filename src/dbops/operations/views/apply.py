@@ -1,7 +1,7 @@
 """Refresh views: each in one transaction with its entry in the ledger, so neither exists without the other."""
 
 from collections.abc import Callable
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any, assert_never
@@ -165,7 +165,8 @@ def _set_timeouts(connection: Connection, lock_timeout: timedelta, timeout: time
 
 def _record_failure(doing: Doing, connection: Connection, one: Refresh, error: DbopsError, took: float) -> None:
     detail = {"oid": one.oid, "how": one.how.value, "error": error.message, "took_s": round(took, 6)}
-    with postgres.translated(doing.target):
+    # The failure itself is what has to be told, also where nobody may write it down any more.
+    with suppress(DbopsError), postgres.translated(doing.target):
         subject = doing.views[one.oid].subject
         ledger.write(connection, doing.run, target=doing.target, subject=subject, kind="MatviewFailed", detail=detail)
 

@@ -96,7 +96,7 @@ def plan(
     if facts.standby:
         findings = [Finding(Severity.INFO, "standby", facts.target, "a standby: its primary refreshes the views")]
     subjects = tuple(sorted(choice.views[one.oid].subject for one in choice.refreshes))
-    unchanged = tuple(view.oid for view in facts.views if not view.changed)
+    unchanged = tuple(view.oid for view in facts.views if not view.changed and declaration(declared, view))
     return Planned(Plan(facts.target, "refresh materialized views", tuple(steps)), tuple(findings), subjects, unchanged)
 
 
