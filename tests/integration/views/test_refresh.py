@@ -242,6 +242,18 @@ def test_a_view_is_compared_with_its_own_query(shop: Shop) -> None:
     assert "1 rows that its query does not give, and lacks 1" in found()["DBW111"][0]
 
 
+def test_an_older_ledger_serves_as_well(shop: Shop) -> None:
+    shop.sql(CHAIN)
+    shop.refresh()
+    shop.sql("DROP INDEX dbops.entries_of_subject; UPDATE dbops.version SET version = 1")
+    shop.sql("INSERT INTO orders VALUES (10, 1)")
+    opening = ready.refresh(shop.config(), "shop", shop.run(plan_only=True), shop.facts().now, wanted=Wanted())
+    with opening as plan:
+        assert "ledger" not in {step.id for step in plan.plan.steps}
+    shop.refresh()
+    assert shop.planned()[0] == []
+
+
 def test_the_ledger_does_not_tell_of_another_database(shop: Shop, server: str) -> None:
     """A clone inherits the entries, but not the proof."""
     shop.sql(CHAIN)
