@@ -189,4 +189,5 @@ class Audit:
         for one in found:
             assert artifact.verify(store, one, depth="content").findings == ()
         found.sort(key=lambda one: one.manifest.finished)
+        assert len({one.manifest.extra["name"] for one in found}) == len(found), "one copy of each is enough"
         return {m.extra["name"][-7:]: (m.counts["rows"], str(m.digest)) for m in (one.manifest for one in found)}

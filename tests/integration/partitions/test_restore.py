@@ -1,7 +1,7 @@
 """Bringing back what was retired, from its grace or from its copy: the same rows, as they were."""
 
 from collections.abc import Generator
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import psycopg
@@ -43,6 +43,10 @@ def rows(place: Place, table: str) -> tuple[object, ...]:
     return place.sql(_ROWS.format(table))[0]
 
 
+def verbs(*names: str) -> list[str]:
+    return [f"{name} public.events_2026_01" for name in names]
+
+
 def dropped(place: Place) -> tuple[object, ...]:
     """Retire two months to the end; return what was in January."""
     before = rows(place, "events_2026_01")
@@ -56,7 +60,7 @@ def dropped(place: Place) -> tuple[object, ...]:
 def test_from_its_copy_it_comes_back_attached_with_its_rows(place: Place) -> None:
     before = dropped(place)
     plan, _ = restore(place)
-    assert [step.id for step in plan.steps] == ["load public.events_2026_01", "attach public.events_2026_01"]
+    assert [step.id for step in plan.steps] == verbs("load", "prove", "attach")
     assert place.attached() == ["2026_01", "2026_05", "2026_06", "2026_07"]
     assert rows(place, "events_2026_01") == before
     assert place.sql("SELECT count(*) FROM events WHERE at < '2026-02-01'") == [(before[0],)]
@@ -81,7 +85,7 @@ def test_from_its_grace_it_comes_back_as_the_very_table(place: Place) -> None:
     place.sql("GRANT SELECT, INSERT ON events TO PUBLIC")
     place.retire()
     plan, _ = restore(place)
-    assert [step.id for step in plan.steps] == ["attach public.events_2026_01"]
+    assert [step.id for step in plan.steps] == verbs("prove", "attach")
     assert rows(place, "events_2026_01") == before
     assert place.attached()[0] == "2026_01"
     assert place.graced() == ["2026_02"]
@@ -116,8 +120,12 @@ def test_without_its_table_it_can_still_be_read(place: Place) -> None:
 def test_a_run_that_stopped_between_the_steps_is_continued(place: Place) -> None:
     before = dropped(place)
     restore(place, steps=1)
+    place.sql("ALTER TABLE events_2026_01 ADD CONSTRAINT events_who_fkey FOREIGN KEY (who) REFERENCES people NOT VALID")
+    restore(place, steps=1)
     plan, _ = restore(place)
-    assert [step.id for step in plan.steps] == ["attach public.events_2026_01"]
+    keys = "SELECT convalidated FROM pg_constraint WHERE conrelid = 'events_2026_01'::regclass AND contype = 'f'"
+    assert place.sql(keys) == [(True,)]
+    assert [step.id for step in plan.steps] == verbs("prove", "attach")
     assert rows(place, "events_2026_01") == before
     again, findings = restore(place)
     assert again.steps == ()
@@ -226,3 +234,30 @@ def test_odd_names_go_and_come_back(place: Place) -> None:
     place.retire()
     restore(place, "Odd One.events_2026_01")
     assert place.sql('SELECT "select" FROM "Odd One"."Ev""ents"') == [("x",)]
+
+
+def test_the_bounds_of_what_a_plain_detach_took_away_are_proven_before_it_is_attached(place: Place) -> None:
+    place.sql("CREATE TABLE events_rest PARTITION OF events DEFAULT")
+    place.retire()
+    plan, _ = restore(place)
+    prove = plan.steps[0]
+    assert any("CHECK (at IS NOT NULL AND at >= '2026-01-01" in one.shown() for one in prove.statements)
+    assert place.sql("SELECT count(*) FROM events WHERE at < '2026-02-01'") == [(186,)]
+    left = "SELECT count(*) FROM pg_constraint WHERE conrelid = 'events_2026_01'::regclass AND contype = 'c'"
+    assert place.sql(left) == [(0,)]
+
+
+def test_a_partition_without_a_lower_bound_comes_back_from_its_grace_or_beside_its_table(place: Place) -> None:
+    place.sql("CREATE TABLE events_before PARTITION OF events FOR VALUES FROM (MINVALUE) TO ('2026-01-01')")
+    place.sql("INSERT INTO events VALUES (9000, '2025-12-24Z', 'old', 1)")
+    place.retire()
+    restore(place, "events_before")
+    assert place.attached() == ["2026_05", "2026_06", "2026_07", "before"]
+    place.wish = _OVER
+    later = datetime(2099, 1, 1, tzinfo=UTC)  # what was restored is left alone for a while
+    place.retire(later)
+    place.retire(later)
+    with pytest.raises(Refused, match="no bound on one side"):
+        restore(place, "events_before")
+    restore(place, "events_before", attached=False)
+    assert rows(place, "dbops_grace.events_before")[0] == 1

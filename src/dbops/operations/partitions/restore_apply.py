@@ -15,7 +15,8 @@ from dbops.engine.run import Run
 from dbops.errors import Refused, VerifiedBad
 from dbops.operations.partitions import retire_ledger as entries
 from dbops.operations.partitions import retire_queries as queries
-from dbops.operations.partitions.restore_facts import Action, Attach, InstallLedger, Kept, Load, There
+from dbops.operations.partitions.restore_facts import Action, Attach, InstallLedger, Kept, Load, Prove, There
+from dbops.operations.partitions.restore_plan import constraint
 from dbops.operations.partitions.retire_copy import FILE, Vaulted
 from dbops.stores import ledger, postgres
 from dbops.stores.postgres import Connection
@@ -41,6 +42,8 @@ def apply(doing: Doing, step: Step[Action]) -> None:
                 ledger.apply(connection, statements, target=doing.target)
         case Load():
             _load(doing, step.action)
+        case Prove():
+            _prove(doing, step.action)
         case Attach():
             _attach(doing, step, step.action)
         case _:
@@ -78,39 +81,69 @@ def _load(doing: Doing, load: Load) -> None:
         _record(doing, kept, entries.LOADED, {"oid": int(row[0]) if row is not None else 0})
 
 
-def _attach(doing: Doing, step: Step[Action], attach: Attach) -> None:
-    kept = attach.kept
+def _prove(doing: Doing, prove: Prove) -> None:
+    there = _found(doing, prove.kept, prove.there)
+    table = (there.schema, there.name)
+    for name, told in prove.constraints:
+        row = doing.connection.execute(_VALIDATED, (there.oid, name)).fetchone()
+        add, validate = constraint(table, name, told)
+        if row is None:
+            _patiently(doing, f"add constraint {name}", (add,))
+        if row is None or not row[0]:
+            try:
+                # it waits for nobody's writes, and may take as long as reading the rows takes
+                _patiently(doing, f"validate constraint {name}", (validate,), reads=True)
+            except errors.ForeignKeyViolation as error:
+                why = f"{prove.kept.label} cannot be attached: {error.diag.message_primary}"
+                hint = f"{error.diag.message_detail}; it can be read where it is now: {'.'.join(table)}"
+                raise Refused(why, hint=hint, target=doing.target) from error
 
+
+_VALIDATED = "SELECT convalidated FROM pg_catalog.pg_constraint WHERE conrelid = %s AND conname = %s"
+
+
+def _attach(doing: Doing, step: Step[Action], attach: Attach) -> None:
+    there = _found(doing, attach.kept, attach.there)
+
+    def also() -> None:
+        _record(doing, attach.kept, entries.RESTORED, {"oid": there.oid})
+
+    _patiently(doing, step.summary, attach.statements, also)
+
+
+def _patiently(
+    doing: Doing,
+    what: str,
+    statements: tuple[Statement, ...],
+    also: Callable[[], None] = lambda: None,
+    *,
+    reads: bool = False,
+) -> None:
     def attempt(lock_timeout: timedelta) -> None:
-        there = _found(doing, attach)
         with doing.connection.transaction():
             postgres.set_local_timeouts(doing.connection, lock_timeout)
-            doing.connection.execute("SELECT set_config('statement_timeout', '0', true)")
-            for statement in attach.statements:
+            if reads:
+                doing.connection.execute("SELECT set_config('statement_timeout', '0', true)")
+            for statement in statements:
                 postgres.execute(doing.connection, statement)
-            _record(doing, kept, entries.RESTORED, {"oid": there.oid})
+            also()
 
-    try:
-        patiently(attempt, timed_out=_NOT_GRANTED, what=step.summary, target=doing.target, ramp=RAMP)
-    except errors.ForeignKeyViolation as error:
-        told = f"{kept.label} cannot be attached: {error.diag.message_primary} ({error.diag.message_detail})"
-        hint = "its rows refer to what is gone by now; it stays beside its table, where it can be read"
-        raise Refused(told, hint=hint, target=doing.target) from error
+    patiently(attempt, timed_out=_NOT_GRANTED, what=what, target=doing.target, ramp=RAMP)
 
 
-def _found(doing: Doing, attach: Attach) -> There:
+def _found(doing: Doing, kept: Kept, planned: There | None) -> There:
     """Find the table that is to be attached: the one that the plan saw, or the one that this run has loaded."""
-    if attach.there is not None:
-        row = doing.connection.execute(queries.STILL, (attach.there.oid,)).fetchone()
-        if row is not None and (row[0], row[1]) == (attach.there.schema, attach.there.name) and row[2] is None:
-            return attach.there
+    if planned is not None:
+        row = doing.connection.execute(queries.STILL, (planned.oid,)).fetchone()
+        if row is not None and (row[0], row[1]) == (planned.schema, planned.name) and row[2] is None:
+            return planned
     else:
         found = doing.connection.execute(queries.ENTRIES, (doing.target, [entries.LOADED])).fetchall()
-        mine = [int(d["oid"]) for _, _, d in found if (d["home"], d["name"]) == (attach.kept.home, attach.kept.name)]
+        mine = [int(d["oid"]) for _, _, d in found if (d["home"], d["name"]) == (kept.home, kept.name)]
         row = doing.connection.execute(queries.STILL, (mine[-1],)).fetchone() if mine else None
         if row is not None and row[2] is None:
             return There(mine[-1], row[0], row[1])
-    raise Refused(f"{attach.kept.label} was moved or dropped meanwhile", hint="run again", target=doing.target)
+    raise Refused(f"{kept.label} was moved or dropped meanwhile", hint="run again", target=doing.target)
 
 
 def _record(doing: Doing, kept: Kept, kind: str, detail: dict[str, Any]) -> None:

@@ -44,6 +44,7 @@ class Wanted:
     parent: Parent | None
     there: There | None = None  # it still waits in the grace schema, or was loaded by a run that was killed
     is_attached: bool = False
+    foreign_keys: tuple[tuple[str, str], ...] = ()  # of its table: name, definition
     overlaps: tuple[str, ...] = ()
     lacking: tuple[str, ...] = ()  # columns that its table no longer has
     standby: bool = False
@@ -66,10 +67,19 @@ class Load:
 
 
 @dataclass(frozen=True, slots=True)
+class Prove:
+    """Give it its table's foreign keys and bounds and validate them, so that ATTACH has no row to look at."""
+
+    kept: Kept
+    there: There | None  # None: what Load has made
+    constraints: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Attach:
     kept: Kept
     there: There | None  # None: what Load has made
     statements: tuple[Statement, ...]
 
 
-Action = InstallLedger | Load | Attach
+Action = InstallLedger | Load | Prove | Attach

@@ -66,10 +66,15 @@ def observe(connection: Connection, kept: Kept, *, target: str, attached: bool) 
         taken = [".".join(one.place) for one in parent.partitions if one not in same and one.span.meets(span)]
         ours = {name for (name,) in connection.execute(_COLUMNS, (parent.oid,)).fetchall()}
         lacking = tuple(name for name, _ in kept.columns if name not in ours)
+        keys = connection.execute(_FOREIGN_KEYS, (parent.oid,)).fetchall()
         wanted = replace(wanted, is_attached=bool(same), overlaps=tuple(taken), lacking=lacking)
+        wanted = replace(wanted, foreign_keys=tuple((name, told) for name, told in keys))
     return replace(wanted, there=_there(connection, facts, wanted))
 
 
+_FOREIGN_KEYS = """
+    SELECT conname, pg_catalog.pg_get_constraintdef(oid) FROM pg_catalog.pg_constraint
+     WHERE conrelid = %s AND contype = 'f' AND conparentid = 0 ORDER BY conname"""
 _COLUMNS = "SELECT attname FROM pg_catalog.pg_attribute WHERE attrelid = %s AND attnum > 0 AND NOT attisdropped"
 
 

@@ -3,15 +3,15 @@
 from collections.abc import Iterator
 from typing import LiteralString
 
-from dbops.engine.plan import Plan, Risk, Statement, Step, Verbatim
+from dbops.engine.plan import Plan, Risk, Statement, Step, Verbatim, literal, qualified
 from dbops.operations.partitions import sql
 from dbops.operations.partitions.bounds import Span
 from dbops.operations.partitions.facts import Name, Parent, Shape
-from dbops.operations.partitions.restore_facts import Action, Attach, InstallLedger, Kept, Load, Wanted
+from dbops.operations.partitions.restore_facts import Action, Attach, InstallLedger, Kept, Load, Prove, Wanted
 from dbops.operations.partitions.retire_facts import grace_schema
 
 
-def refusal(wanted: Wanted) -> tuple[str, str] | None:
+def refusal(wanted: Wanted, span: Span) -> tuple[str, str] | None:
     """Tell why it cannot come back as it is wanted, and what to do instead."""
     label, parent = wanted.kept.label, wanted.kept.parent
     beside = "bring it back beside its table: --detached"
@@ -21,6 +21,8 @@ def refusal(wanted: Wanted) -> tuple[str, str] | None:
         return None
     if wanted.parent is None or wanted.parent.kind is None or wanted.parent.column is None:
         return f"{label} was a part of {parent}, which is no table partitioned by time any more", beside
+    if wanted.there is None and (span.start is None or span.end is None):
+        return f"{label} had no bound on one side: it is not known how to make its table", beside
     if wanted.overlaps:
         return f"the range of {label} is taken by {', '.join(wanted.overlaps)}", beside
     if wanted.lacking:
@@ -44,6 +46,11 @@ def _steps(wanted: Wanted, span: Span) -> Iterator[Step[Action]]:
     if there is None:
         yield _load(wanted, span)
     if wanted.attached and parent is not None:
+        constraints = (
+            (*wanted.foreign_keys, *_bounds(parent, span)) if wanted.there is not None else wanted.foreign_keys
+        )
+        if constraints:
+            yield _prove(wanted, parent, constraints)
         yield _attach(wanted, parent, kept)
 
 
@@ -79,6 +86,38 @@ def _alone(kept: Kept, into: Name) -> Statement:
     return Statement(f"CREATE TABLE {{}} ({columns}{key})", tuple(names))
 
 
+def _bounds(parent: Parent, span: Span) -> Iterator[tuple[str, str]]:
+    """Tell ATTACH what a plain DETACH has forgotten; a table that Load makes has it from the beginning."""
+    if parent.kind is None or parent.column is None or span.start is None or span.end is None:
+        return
+    low, high = map(literal, sql.bounds(span, parent.kind))
+    column = qualified((parent.column,))
+    yield sql.HELPER, f"CHECK ({column} IS NOT NULL AND {column} >= {low} AND {column} < {high})"
+
+
+def _prove(wanted: Wanted, parent: Parent, constraints: tuple[tuple[str, str], ...]) -> Step[Action]:
+    kept, there = wanted.kept, wanted.there
+    table = (there.schema, there.name) if there is not None else (parent.schema, kept.name)
+    statements = tuple(statement for name, told in constraints for statement in constraint(table, name, told))
+    notes = tuple(f"SHARE ROW EXCLUSIVE on {'.'.join(peer)} for an instant" for peer in parent.peers)
+    return Step(
+        f"prove {kept.label}",
+        f"validate foreign keys and bounds of {kept.label} before it is attached",
+        Prove(kept, there, constraints),
+        Risk.BLOCKS,
+        statements,
+        (*notes, "rows are read without keeping anybody from writing"),
+    )
+
+
+def constraint(table: tuple[str, ...], name: str, told: str) -> tuple[Statement, Statement]:
+    """Add it without looking at a row, then look without keeping anybody from writing."""
+    return (
+        Statement("ALTER TABLE {} ADD CONSTRAINT {} {} NOT VALID", (table, (name,), Verbatim(told))),
+        Statement("ALTER TABLE {} VALIDATE CONSTRAINT {}", (table, (name,))),
+    )
+
+
 def _attach(wanted: Wanted, parent: Parent, kept: Kept) -> Step[Action]:
     there = wanted.there
     home: Name = (parent.schema, there.name if there is not None else kept.name)
@@ -93,7 +132,7 @@ def _attach(wanted: Wanted, parent: Parent, kept: Kept) -> Step[Action]:
     notes = [f"SHARE UPDATE EXCLUSIVE on {parent.told}: readers and writers go on"]
     if parent.default is not None:
         notes.append(f"ACCESS EXCLUSIVE on the default partition {parent.default.name} while its rows are looked at")
-    notes += [f"SHARE ROW EXCLUSIVE on {'.'.join(peer)}, for the foreign keys" for peer in parent.peers]
+    notes += [f"ACCESS EXCLUSIVE on {'.'.join(peer)} for an instant, for the foreign keys" for peer in parent.peers]
     return Step(
         f"attach {kept.label}",
         f"attach {'.'.join(home)} to {parent.told}",

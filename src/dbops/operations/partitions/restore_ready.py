@@ -33,7 +33,8 @@ def restore(
             postgres.reap_dead_runs(connection, target)
             guard = stack.enter_context(postgres.only_run(place, run, target=target, subject=SUBJECT))
         wanted = observe(connection, kept, target=target, attached=attached)
-        refused = planning.refusal(wanted)
+        span, _ = parse(kept.bound)
+        refused = planning.refusal(wanted, span)
         if refused is not None:
             raise Refused(refused[0], hint=refused[1], target=target)
         doing = Doing(connection, run, target, vaulted, partial(administrator_of, config, target, run))
@@ -42,7 +43,6 @@ def restore(
             with postgres.translated(target):
                 apply(doing, step)
 
-        span, _ = parse(kept.bound)
         yield Ready(planning.plan(wanted, span), do, guard, tuple(_told(wanted)))
 
 
