@@ -65,3 +65,13 @@ def _ambiguous(grid: Grid, moment: datetime) -> bool:
     assert start is not None
     before = (start - timedelta(hours=2)).astimezone(ZoneInfo(grid.zone)).utcoffset()
     return before != (start + timedelta(hours=2)).astimezone(ZoneInfo(grid.zone)).utcoffset()
+
+
+@pytest.mark.parametrize("zone", ["America/Havana", "Africa/Cairo", "Asia/Beirut", "America/Asuncion", "Pacific/Apia"])
+def test_midnights_that_clocks_skip_or_repeat_are_those_of_the_server(shop: Shop, zone: str) -> None:
+    grid = Grid(Interval.DAY, zone)
+    days = shop.sql(
+        "SELECT d::date, d AT TIME ZONE %s FROM generate_series('2000-01-01'::timestamp, '2026-12-31', '1 day') d",
+        zone,
+    )
+    assert [(day, grid.at(day), theirs) for day, theirs in days if grid.at(day) != theirs] == []

@@ -81,8 +81,6 @@ def missing(parent: Parent, wish: Wish, now: datetime, since: datetime | None = 
     begin = _begin(parent, wish, grid, here, since)
     found: list[Missing] = []
     for cell in grid.cells(begin, grid.ahead(here, wish.premake)):
-        if _expired(cell, wish, here):
-            continue
         found += [Missing(piece, piece == cell, piece.holds(here)) for piece in without(cell, taken)]
     return sorted(found, key=lambda one: (not one.for_now,))  # now comes first, the rest in its order
 
@@ -102,10 +100,6 @@ def _earlier(moment: datetime, span: timedelta) -> datetime:
         return moment - span
     except OverflowError:
         return datetime.min.replace(tzinfo=moment.tzinfo)
-
-
-def _expired(cell: Span, wish: Wish, here: datetime) -> bool:
-    return wish.retention is not None and cell.end is not None and cell.end <= _earlier(here, wish.retention)
 
 
 def blocked(parent: Parent, piece: Missing) -> int:
