@@ -14,7 +14,7 @@ from dbops.operations.views.facts import Wanted
 from views_shop import Shop
 
 _ROUNDS = 3
-# What a run costs beside its statement is the same for a small view and a large one: 30 ms, 90 where others keep disk and processor busy.
+# Beside its statement a run costs the same for a small view and a large one: 30 to 90 ms, as busy as the machine is.
 _LARGE = """
     CREATE TABLE orders AS SELECT n AS id, n % 80000 AS buyer, n * 0.5 AS price FROM generate_series(1, 3000000) n;
     ANALYZE orders;
