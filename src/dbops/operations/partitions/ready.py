@@ -11,7 +11,7 @@ from psycopg import errors
 from dbops.config.model import Config
 from dbops.engine import clock, stop
 from dbops.engine.finding import Finding
-from dbops.engine.plan import Plan, Ready
+from dbops.engine.plan import Ready
 from dbops.engine.run import Run
 from dbops.errors import DbopsError, LockBusy, Refused, Stopped, UsageError
 from dbops.operations.partitions import check, observe, plan, pruning, told
@@ -67,12 +67,17 @@ def ensure(
     with ExitStack() as stack:
         connection = stack.enter_context(postgres.connect(server, run, target=target))
         guard: Callable[[], None] = lambda: None  # noqa: E731
-        facts, planned = _planned(connection, target, wanted, now, since)
-        if planned.steps and not run.plan_only:
-            postgres.reap_dead_runs(connection, target)
-            guard = stack.enter_context(postgres.only_run(server, run, target=target, subject=SUBJECT))
-            detaching = _may_finalize(config, target, run, facts, stack)
-            facts, planned = _planned(connection, target, wanted, now, since, finalize=detaching)
+        # bounds alone, without a lock: mostly there is nothing to do, and no need to know more
+        facts = observe.observe(connection, target=target, asked=[wish.table for wish in wanted])
+        planned = plan.plan(facts, wanted, now, since)
+        if planned.steps:
+            finalize = True
+            if not run.plan_only:
+                postgres.reap_dead_runs(connection, target)
+                guard = stack.enter_context(postgres.only_run(server, run, target=target, subject=SUBJECT))
+                finalize = _may_finalize(config, target, run, facts, stack)
+            facts = _shaped(connection, target, wanted, now, since, finalize=finalize)
+            planned = plan.plan(facts, wanted, now, since)
         doing = Doing(connection, run, target, facts.ledger is not None)
         yield Ready(
             planned,
@@ -94,27 +99,21 @@ def _may_finalize(config: Config, target: str, run: Run, facts: Facts, stack: Ex
     return True
 
 
-def _planned(
+def _shaped(
     connection: Connection,
     target: str,
     wanted: Sequence[Wish],
     now: datetime,
     since: datetime | None,
     *,
-    finalize: bool = True,
-) -> tuple[Facts, Plan[plan.Action]]:
-    """Look, first at bounds alone: mostly there is nothing to do, and no need to know more."""
-    asked = [wish.table for wish in wanted]
-    facts = observe.observe(connection, target=target, asked=asked)
-    if not plan.plan(facts, wanted, now, since).steps:
-        return facts, Plan(target, "partitions")
-    facts = observe.observe(connection, target=target, asked=asked, shapes=True)
+    finalize: bool,
+) -> Facts:
+    """Look again, now that nobody else is at it, and at all that a new partition has to be like."""
+    facts = observe.observe(connection, target=target, asked=[wish.table for wish in wanted], shapes=True)
     if not finalize:
         facts = replace(facts, parents=tuple(_untouched(parent) for parent in facts.parents))
-    facts = replace(
-        facts, parents=tuple(_with_default(connection, parent, wanted, now, since) for parent in facts.parents)
-    )
-    return facts, plan.plan(facts, wanted, now, since)
+    parents = (_with_default(connection, parent, wanted, now, since) for parent in facts.parents)
+    return replace(facts, parents=tuple(parents))
 
 
 def _untouched(parent: Parent) -> Parent:
