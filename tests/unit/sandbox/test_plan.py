@@ -59,7 +59,7 @@ def after(facts: Facts, action: plan.Action) -> Facts:
         case plan.StartCache():
             return replace(facts, cache=State.RUNNING)
         case plan.StartEmulator(target):
-            return replace(facts, **{target: State.RUNNING})
+            return replace(facts, **{target: State.RUNNING}, configured=False)  # its port may be another one now
         case plan.StopEmulator(target):
             return replace(facts, **{target: State.STOPPED})
         case plan.MakeVault():
