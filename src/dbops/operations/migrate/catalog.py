@@ -12,7 +12,7 @@ from dbops.stores.postgres import Connection
 _WITH: LiteralString = """
     WITH ours AS (
         SELECT oid FROM pg_catalog.pg_namespace
-         WHERE nspname !~ '^pg_' AND nspname NOT IN ('information_schema', 'dbops', 'dbops_attic')),
+         WHERE nspname !~ '^(pg_|dbops_grace)' AND nspname NOT IN ('information_schema', 'dbops', 'dbops_attic')),
     of_extensions AS (SELECT classid, objid FROM pg_catalog.pg_depend WHERE deptype = 'e'),
     relations AS (
         SELECT c.* FROM pg_catalog.pg_class c
