@@ -1,7 +1,7 @@
 """Filling tables by COPY: one transaction for each, with the marker that tells that it was filled."""
 
-from collections.abc import Sequence
-from datetime import date
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
 from typing import LiteralString, cast
 
 from psycopg import sql
@@ -10,10 +10,13 @@ from dbops.engine import stop
 from dbops.engine.plan import Statement
 from dbops.engine.run import Run
 from dbops.errors import DbopsError, Refused
+from dbops.operations.partitions import observe as partitions
+from dbops.operations.partitions.facts import Facts as PartitionFacts
+from dbops.operations.partitions.facts import Wish
+from dbops.operations.partitions.plan import Create, plan
 from dbops.sandbox.seed import markers
 from dbops.sandbox.seed.facts import Facts, Part
 from dbops.sandbox.seed.lines import Table
-from dbops.sandbox.seed.world import month_before
 from dbops.stores import ledger, postgres
 from dbops.stores.postgres import Connection
 
@@ -32,8 +35,7 @@ def observe(connection: Connection, tables: Sequence[Table], *, target: str) -> 
         Part(table.name, table.rows, holds=_holds(connection, table), filled=told.filled.get(table.name))
         for table in tables
     )
-    partitions = {table.name: _partitions(connection, table) for table in tables if table.months}
-    return Facts(target, "rows", parts, partitions)
+    return Facts(target, "rows", parts, _partitions(connection, tables, target=target))
 
 
 def _missing(connection: Connection, tables: Sequence[Table]) -> list[str]:
@@ -48,37 +50,21 @@ def _holds(connection: Connection, table: Table) -> bool:
     return row is not None and bool(row[0])
 
 
-def _partitions(connection: Connection, table: Table) -> tuple[Statement, ...]:
-    """Tell how the partitions that are missing are made; who reads one by its name meets its parent's row security."""
-    row = connection.execute(
-        "SELECT c.relrowsecurity, t.typname = 'date' FROM pg_class c JOIN pg_partitioned_table p ON p.partrelid = c.oid"
-        " JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum = p.partattrs[0] JOIN pg_type t ON t.oid = a.atttypid"
-        " WHERE c.oid = to_regclass(%s)",
-        (f"public.{table.name}",),
-    ).fetchone()
-    secured, by_date = row or (False, False)
-    found = connection.execute(
-        "SELECT c.relname FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid WHERE i.inhparent = to_regclass(%s)",
-        (f"public.{table.name}",),
-    )
-    there = {name for (name,) in found.fetchall()}
-    statements: list[Statement] = []
-    for month in table.months:
-        name = f"{table.name}_{month:%Y_%m}"
-        if name in there:
-            continue
-        names = (("public", name), ("public", table.name))
-        bounds = _bounds(month, by_date=by_date)
-        text = "CREATE TABLE IF NOT EXISTS {} PARTITION OF {} FOR VALUES FROM (%s) TO (%s)"
-        statements.append(Statement(text, names, bounds))
-        if secured:
-            statements.append(Statement("ALTER TABLE {} ENABLE ROW LEVEL SECURITY", names[:1]))
-    return tuple(statements)
+def _partitions(connection: Connection, tables: Sequence[Table], *, target: str) -> dict[str, tuple[Statement, ...]]:
+    """Ask the planner of `partition ensure` what the months of these rows need: it knows rights and row security."""
+    parted = [table for table in tables if table.months]
+    if not parted:
+        return {}
+    asked = [("public", table.name) for table in parted]
+    found = partitions.observe(connection, target=target, asked=asked, shapes=True)
+    return {table.name: tuple(_missing_months(found, table)) for table in parted}
 
 
-def _bounds(month: date, *, by_date: bool) -> tuple[str, str]:
-    tail = "" if by_date else " 00:00:00+00"
-    return f"{month}{tail}", f"{month_before(month, -1)}{tail}"
+def _missing_months(found: PartitionFacts, table: Table) -> Iterator[Statement]:
+    first, last = (datetime(month.year, month.month, 1, tzinfo=UTC) for month in (min(table.months), max(table.months)))
+    for step in plan(found, (Wish(("public", table.name), premake=0),), now=last, since=first).steps:
+        if isinstance(step.action, Create):
+            yield from step.statements
 
 
 def partition(connection: Connection, statements: Sequence[Statement]) -> None:

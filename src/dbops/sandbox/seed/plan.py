@@ -62,7 +62,7 @@ def fill(facts: Facts, seed: str) -> Plan[Action]:
         if part.filled == seed and (part.holds or not part.rows):
             continue
         if statements := facts.partitions.get(part.name, ()):
-            summary = f"make {len(statements)} partitions of {part.name}, one for each month"
+            summary = f"make the monthly partitions of {part.name} that are missing"
             steps.append(
                 Step(f"partition {part.name}", summary, Partition(part.name, statements), statements=statements)
             )
