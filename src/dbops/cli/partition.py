@@ -208,11 +208,13 @@ def _nagios(data: Any, findings: list[Finding], runways: Any, measures: tuple[Me
         code = 3
     elif Severity.WARNING in severities:
         code = 1
-    what = findings[0].message if findings else f"{len(runways)} tables"
+    what = "; ".join(finding.message for finding in findings[:3]) or f"{len(runways)} tables"
+    if len(findings) > 3:
+        what += f" and {len(findings) - 3} more"
     performance = " ".join(
         f"'{one.target}.{one.table}'={one.runway.total_seconds() / 86_400:.1f}d" for one in runways if one.runway
     )
-    line = f"PARTITIONS {_NAGIOS[code]} - {what.replace('|', '/')} | {performance}"
+    line = f"PARTITIONS {_NAGIOS[code]} - {what.replace('|', '/')}{f' | {performance}' if performance else ''}"
     return Result(data, (Line(line),), measures=measures, exit_with=code)
 
 
