@@ -9,6 +9,7 @@ import sys
 import tempfile
 import uuid
 from collections.abc import Callable, Generator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 import hypothesis
@@ -124,8 +125,21 @@ def redis_server(base: Path) -> Generator[str]:
 
 @pytest.fixture(scope="session")
 def platform(base: Path) -> Generator[Path]:
-    """A whole sandbox, shared by the tests of a worker: its folder, with dbops.toml in it."""
-    place = layout.at(base / "platform", durable=False)
+    """A whole sandbox without schemas, shared by the tests of a worker: its folder, with dbops.toml in it."""
+    with _sandbox(base / "platform") as folder:
+        yield folder
+
+
+@pytest.fixture(scope="session")
+def schemas(base: Path) -> Generator[Path]:
+    """Another one, for tests that bring schemas into it: who uses `platform` counts on its being empty."""
+    with _sandbox(base / "schemas") as folder:
+        yield folder
+
+
+@contextmanager
+def _sandbox(folder: Path) -> Generator[Path]:
+    place = layout.at(folder, durable=False)
     run = new_run("tests", place.state)
     with ready.up(place.root, run, durable=False) as plan:
         for step in plan.plan.steps:

@@ -23,6 +23,11 @@ def data(done: CompletedProcess[str]) -> dict[str, Any]:
 
 
 @pytest.fixture
+def platform(schemas: Path) -> Path:
+    return schemas
+
+
+@pytest.fixture
 def config(dbops: Dbops, platform: Path) -> Generator[Path]:
     """The platform, its three partitioned tables as the histories make them: without a partition."""
     toml = platform / "dbops.toml"
