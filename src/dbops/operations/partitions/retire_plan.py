@@ -68,7 +68,7 @@ def _going(table: Retired, wish: Wish, now: datetime) -> list[Part]:
     older_stays = False
     for part in sorted(table.parts, key=lambda one: (one.begin is not None, one.begin or now)):
         goes = _may_go(table, part, wish, now) and not (part.attached and part.empty and older_stays)
-        older_stays = older_stays or (part.attached and not goes)
+        older_stays = older_stays or (part.attached and not part.pending and not goes)
         found += [part] if goes else []
     return found
 
