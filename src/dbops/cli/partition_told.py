@@ -18,7 +18,11 @@ _FEW = 12  # rows that are shown where nobody asked for more
 def listing(one: "Listed", *, verbose: bool) -> list[Table | Line]:
     screen: list[Table | Line] = []
     for table in one.tables:
-        screen += [_head(one, table), *_map(table), _rows(table, verbose=verbose)]
+        screen += [_head(one, table), *_map(table)]
+        if (earlier := len(table.parts) + bool(table.default) - _FEW) > 0 and not verbose:
+            screen.append(Line(f"{earlier} earlier ones: --verbose", Tone.FAINT, indent=2))
+        if table.parts or table.default:
+            screen.append(_rows(table, verbose=verbose))
     screen += [Line(f"{one.target}: {name}: a hypertable, left to TimescaleDB", Tone.FAINT) for name in one.hypertables]
     return screen
 
