@@ -29,7 +29,8 @@ def folder(config: Config, path: Path) -> Path:
     if config.platform.migrations is not None:
         return (path.parent / config.platform.migrations).absolute()
     package = Path(dbops.__file__).parent
-    for found in (path.parent / "migrations", package / "migrations", package.parents[1] / "migrations"):
+    ours = (package.parents[1] / "migrations", package.parents[3] / "share" / "dbops" / "migrations")
+    for found in (path.parent / "migrations", *ours):  # ours: in a clone, and where a wheel puts it
         if (found / "alembic.ini").is_file():
             return found
     raise Refused("there is no folder of migrations", hint="set [platform] migrations, or make 'migrations' beside it")
