@@ -28,9 +28,10 @@ def folder(config: Config, path: Path) -> Path:
     """Find the folder `migrations`: as configured, beside dbops.toml, or the one that dbops brings along."""
     if config.platform.migrations is not None:
         return (path.parent / config.platform.migrations).absolute()
-    package = Path(dbops.__file__).parent
-    ours = (package.parents[1] / "migrations", package.parents[3] / "share" / "dbops" / "migrations")
-    for found in (path.parent / "migrations", *ours):  # ours: in a clone, and where a wheel puts it
+    above = Path(dbops.__file__).parent.parents
+    clones = [each / "migrations" for each in above[1:2]]
+    wheels = [each / "share" / "dbops" / "migrations" for each in above[3:4]]
+    for found in (path.parent / "migrations", *clones, *wheels):
         if (found / "alembic.ini").is_file():
             return found
     raise Refused("there is no folder of migrations", hint="set [platform] migrations, or make 'migrations' beside it")
