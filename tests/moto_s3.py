@@ -7,9 +7,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from answering import free_port, until_it_answers
 from dbops import process
 from dbops.servers import alive
+
+from answering import free_port, until_it_answers
 
 
 @dataclass(frozen=True)

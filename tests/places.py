@@ -8,10 +8,11 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from azurite import ACCOUNT, KEY, Azurite
 from dbops.config.model import Place, SecretFile
 from dbops.copies import artifact
 from dbops.stores.vault import Store
+
+from azurite import ACCOUNT, KEY, Azurite
 from moto_s3 import Moto
 
 KINDS = ("folder", "azurite", "s3")

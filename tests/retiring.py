@@ -10,7 +10,6 @@ from typing import Self
 import psycopg
 from psycopg import conninfo
 
-import vaults
 from dbops.config.model import Config
 from dbops.copies import artifact
 from dbops.engine import run as running
@@ -20,6 +19,7 @@ from dbops.operations.partitions import retire_ready
 from dbops.operations.partitions.facts import Hold, Name, Policies, Wish
 from dbops.operations.partitions.retire_facts import Action
 
+import vaults
 from migrating import OWNER, Databases, upgrade
 
 NOW = datetime(2026, 6, 15, 12, tzinfo=UTC)

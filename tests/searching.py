@@ -15,8 +15,9 @@ from azure.search.documents.indexes import SearchIndexClient
 from azure.search.documents.indexes.models import SearchIndex
 from azure.search.documents.models import IndexingResult
 
-import openapi
 from dbops.servers import emulator
+
+import openapi
 
 ADMIN, QUERY = "admin-key", "query-key"
 SETTINGS: Mapping[str, Any] = {"key": ADMIN, "query_key": QUERY}

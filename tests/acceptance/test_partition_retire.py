@@ -9,9 +9,8 @@ from typing import Any
 import psycopg
 import pytest
 
-from retiring import Audit
-
 from migrating import make_databases
+from retiring import Audit
 
 Dbops = Callable[..., CompletedProcess[str]]
 Ask = Callable[..., tuple[int, dict[str, Any]]]

@@ -15,8 +15,8 @@ import pytest
 
 from dbops.engine import locks
 from dbops.engine.run import new as new_run
-from monitor import HANG, HANG_UP, SECRET, Monitor, monitor
 
+from monitor import HANG, HANG_UP, SECRET, Monitor, monitor
 from shell import RISKY, sh
 
 Change = Callable[..., CompletedProcess[str]]

@@ -9,12 +9,13 @@ from typing import Any
 import pytest
 from psycopg import sql
 
-import seeding
 from dbops.errors import ExitCode
 from dbops.sandbox.seed.databases import TABLES
 from dbops.sandbox.seed.documents import CONTAINERS, counts
 from dbops.sandbox.seed.entries import KNOWLEDGE, MEMORY
 from dbops.sandbox.seed.keys import keys as made
+
+import seeding
 
 Dbops = Callable[..., subprocess.CompletedProcess[str]]
 

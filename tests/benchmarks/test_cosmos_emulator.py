@@ -12,9 +12,10 @@ from typing import Any
 import pytest
 from azure.cosmos import CosmosClient
 
-from cosmos_account import ALL, KEY, connected, fresh_container, server
 from dbops.servers import account, emulator
 from dbops.servers.emulator import Server
+
+from cosmos_account import ALL, KEY, connected, fresh_container, server
 
 _DOCUMENTS = 100_000
 _KEYS = 50

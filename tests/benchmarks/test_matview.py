@@ -11,6 +11,7 @@ from dbops.engine import clock
 from dbops.engine import run as runs
 from dbops.operations.views import ready
 from dbops.operations.views.facts import Wanted
+
 from views_shop import Shop
 
 _ROUNDS = 3

@@ -15,6 +15,7 @@ import pytest
 
 from dbops.engine import clock
 from dbops.operations.partitions.apply import RAMP
+
 from partitioning import TARGET, Shop, holding
 
 _TABLES = ("one", "two", "three")

@@ -17,6 +17,7 @@ from azure.core.credentials import AzureKeyCredential
 from azure.search.documents import SearchClient
 
 from dbops.servers import emulator
+
 from searching import ADMIN, SETTINGS, VERSION, Documents, Service, field, vector
 
 _SMALL, _LARGE, _DIMENSIONS = 130_000, 20_000, 1536

@@ -11,9 +11,8 @@ import psycopg
 import pytest
 from psycopg import errors
 
-from partitioning import TARGET, Shop, holding
-
 from killing import Zygote, kills, moment
+from partitioning import TARGET, Shop, holding
 
 _CHAIN = 5
 _TABLES = ("one", "two")

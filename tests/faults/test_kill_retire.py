@@ -10,10 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from retiring import Audit
-
 from killing import Zygote, kills, moment
 from migrating import make_databases
+from retiring import Audit
 
 _CHAIN = 6
 _DBOPS = Path(sys.executable).with_name("dbops")

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-import seeding
 from dbops.errors import ExitCode
 from dbops.sandbox.facts import DATABASES
 from dbops.stores import postgres as store
 
+import seeding
 from killing import Zygote, kills, moment
 
 _CHAIN = 5

@@ -16,9 +16,8 @@ from subprocess import CompletedProcess
 
 import pytest
 
-from vaults import configured, contents, put, whole
-
 from killing import Zygote, kills, moment
+from vaults import configured, contents, put, whole
 
 Dbops = Callable[..., CompletedProcess[str]]
 

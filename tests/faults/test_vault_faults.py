@@ -11,16 +11,17 @@ from typing import Any
 
 import pytest
 
-import azurite
-import cutting
-import moto_s3
-import places
-import writing
 from dbops.config.model import Place
 from dbops.copies import artifact
 from dbops.engine.finding import Severity, Verdict
 from dbops.errors import DbopsError, Unreachable
 from dbops.stores import vault
+
+import azurite
+import cutting
+import moto_s3
+import places
+import writing
 
 _SHARED = Path(__file__).parent.parent
 

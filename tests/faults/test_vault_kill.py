@@ -9,16 +9,16 @@ from typing import Any
 
 import pytest
 
-import azurite
-import moto_s3
-import places
-import writing
 from dbops.config.model import Place
 from dbops.copies import artifact
 from dbops.engine.finding import Verdict
 from dbops.stores import vault
 from dbops.stores.vault import Store
 
+import azurite
+import moto_s3
+import places
+import writing
 from killing import kills, moment
 
 _CHAIN = 4  # kills until an artifact may be finished

@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from dbops.servers import account, alive, emulator
-from searching import ADMIN, SETTINGS, VERSION, Service, field, vector
 
 from killing import kills
+from searching import ADMIN, SETTINGS, VERSION, Service, field, vector
 
 _SIZES = (1, 20, 120)  # those that wait for others before the tables get them, and those that do not
 _COUNTERS = 5

@@ -6,9 +6,10 @@ from typing import Any
 
 import pytest
 
-import cosmos_account
 from dbops.servers import emulator
 from dbops.servers.emulator import Server
+
+import cosmos_account
 
 
 @pytest.fixture(scope="session")

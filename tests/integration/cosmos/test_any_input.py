@@ -9,9 +9,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from cosmos_account import KEY, signed_for
 from dbops.sandbox.emulators.cosmos.application import Account, make
 from dbops.sandbox.emulators.web import Request
+
+from cosmos_account import KEY, signed_for
 
 _NAMES = st.sampled_from(
     [

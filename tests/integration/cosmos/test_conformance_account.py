@@ -9,9 +9,10 @@ from azure.core.exceptions import ClientAuthenticationError
 from azure.cosmos import CosmosClient, PartitionKey, ThroughputProperties
 from azure.cosmos.exceptions import CosmosHttpResponseError, CosmosResourceExistsError, CosmosResourceNotFoundError
 
-from cosmos_account import KEY, ask, connected, fresh_container
 from dbops.servers import emulator
 from dbops.servers.emulator import Server
+
+from cosmos_account import KEY, ask, connected, fresh_container
 
 _COMPOSITE = [[{"path": "/a", "order": "ascending"}, {"path": "/b", "order": "descending"}]]
 

@@ -8,9 +8,10 @@ from azure.core.pipeline.transport import AsyncioRequestsTransport
 from azure.cosmos.aio import CosmosClient
 from azure.cosmos.exceptions import CosmosBatchOperationError, CosmosResourceNotFoundError
 
-from cosmos_account import ALL, KEY, filled
 from dbops.servers import emulator
 from dbops.servers.emulator import Server
+
+from cosmos_account import ALL, KEY, filled
 
 
 class _Transport(AsyncioRequestsTransport):

@@ -11,8 +11,9 @@ from azure.cosmos.exceptions import (
     CosmosResourceNotFoundError,
 )
 
-from cosmos_account import ask, everything, fresh_container
 from dbops.servers.emulator import Server
+
+from cosmos_account import ask, everything, fresh_container
 
 _KEY = {"x-ms-documentdb-partitionkey": '["a"]'}
 

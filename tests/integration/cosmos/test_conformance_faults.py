@@ -14,9 +14,10 @@ import pytest
 from azure.core.exceptions import AzureError
 from azure.cosmos.exceptions import CosmosHttpResponseError
 
-from cosmos_account import ALL, ask, connected, everything, filled, fresh_container, server
 from dbops.servers import emulator
 from dbops.servers.emulator import Server
+
+from cosmos_account import ALL, ask, connected, everything, filled, fresh_container, server
 
 _THROTTLED = {"status": 429, "headers": {"x-ms-retry-after-ms": "5", "x-ms-substatus": "3200"}}
 _FOR_EVER = {"times": -1}

@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 from azure.cosmos.exceptions import CosmosHttpResponseError
 
-from cosmos_account import ALL, ask, connected, everything, filled, fresh_container, server
 from dbops.servers import emulator
 from dbops.servers.emulator import Server
+
+from cosmos_account import ALL, ask, connected, everything, filled, fresh_container, server
 
 _FEED = {"a-im": "Incremental Feed"}
 

@@ -11,8 +11,9 @@ from azure.cosmos.exceptions import (
     CosmosResourceNotFoundError,
 )
 
-from cosmos_account import ask, everything
 from dbops.servers.emulator import Server
+
+from cosmos_account import ask, everything
 
 _IF_UNCHANGED = MatchConditions.IfNotModified
 

@@ -11,8 +11,9 @@ from azure.cosmos.exceptions import (
 )
 from azure.cosmos.partition_key import NonePartitionKeyValue, NullPartitionKeyValue
 
-from cosmos_account import ask, everything, fresh_container
 from dbops.servers.emulator import Server
+
+from cosmos_account import ask, everything, fresh_container
 
 _ENOUGH_S = 15.0
 

@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 from azure.cosmos.exceptions import CosmosHttpResponseError
 
-from cosmos_account import ALL, ask, connected, everything, filled, fresh_container
 from dbops.servers.emulator import Server
+
+from cosmos_account import ALL, ask, connected, everything, filled, fresh_container
 
 _QUERY = {"x-ms-documentdb-isquery": "true", "content-type": "application/query+json"}
 _ACROSS = {**_QUERY, "x-ms-documentdb-query-enablecrosspartition": "True"}

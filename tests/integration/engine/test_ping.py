@@ -4,6 +4,7 @@ import pytest
 
 from dbops.engine import ping
 from dbops.engine.ping import Pings
+
 from monitor import DRIP, monitor
 
 

@@ -12,9 +12,9 @@ from dbops.errors import DbopsError, LockBusy
 from dbops.operations.partitions import apply as applying
 from dbops.operations.partitions import ready
 from dbops.operations.partitions.apply import NoPartitionForNow
-from partitioning import NOW, TARGET, Shop, carry_out, holding
 
 from migrating import upgrade
+from partitioning import NOW, TARGET, Shop, carry_out, holding
 
 BRIEF = Ramp(timeout=timedelta(milliseconds=50), attempts=2, first_pause=timedelta(milliseconds=10))
 

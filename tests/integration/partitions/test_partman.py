@@ -7,6 +7,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from dbops.operations.partitions.bounds import Grid, Interval, Kind
+
 from partitioning import Shop
 
 _PEER = {

@@ -14,6 +14,7 @@ from dbops.engine.plan import Plan
 from dbops.errors import LockBusy, Refused, VerifiedBad
 from dbops.operations.partitions import restore_apply, restore_ready, retire_apply
 from dbops.operations.partitions.restore_facts import Action
+
 from retiring import NOW, Place, wished
 
 _OVER = wished(timedelta(0), retention=timedelta(days=60))

@@ -17,6 +17,7 @@ from dbops.errors import CouldNotVerify, DbopsError, LockBusy, Refused, Verified
 from dbops.operations.partitions import retire_apply, retire_ready
 from dbops.operations.partitions.facts import Hold, Policies
 from dbops.operations.partitions.retire_facts import Action
+
 from retiring import NOW, WEEK, Place, wished
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from dbops.servers import emulator
+
 from searching import SETTINGS, Service
 
 

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from dbops.sandbox.emulators.search.application import Search
 from dbops.sandbox.emulators.web import Reply, Request
+
 from searching import ADMIN, SETTINGS, VECTORS, VERSION, definition, field, vector
 
 _WHOLE = definition(

@@ -9,6 +9,7 @@ from azure.core.exceptions import HttpResponseError, ServiceRequestError, Servic
 from azure.search.documents import RequestEntityTooLargeError, SearchIndexingBufferedSender
 
 from dbops.servers import emulator
+
 from searching import ADMIN, Documents, Service, field
 
 _WRITES = r"docs/search\.index$"

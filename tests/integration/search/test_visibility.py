@@ -8,6 +8,7 @@ import pytest
 from azure.core.exceptions import ResourceNotFoundError
 
 from dbops.servers import emulator
+
 from searching import SETTINGS, Documents, Service, field
 
 _NEVER_S, _SOON_S = 3600.0, 0.3

@@ -5,12 +5,13 @@ from pathlib import Path
 
 import pytest
 
-import azurite
-import moto_s3
-import places
 from dbops.config.model import Place
 from dbops.stores import vault
 from dbops.stores.vault import Store
+
+import azurite
+import moto_s3
+import places
 
 
 @pytest.fixture(scope="session")

@@ -8,7 +8,6 @@ import orjson
 import pytest
 import zstandard
 
-import places
 from dbops.config.model import Tier
 from dbops.copies import artifact
 from dbops.copies.manifest import Record, opened, sealed
@@ -16,6 +15,8 @@ from dbops.copies.reader import content
 from dbops.engine.finding import Finding, Severity, Verdict
 from dbops.errors import ConfigInvalid, CouldNotVerify, Refused, VerifiedBad
 from dbops.stores.vault import Store
+
+import places
 from places import SUBJECT, identity, noise, written
 
 (MINE, MY_KEY), (YOURS, YOUR_KEY) = identity(), identity()

@@ -5,7 +5,6 @@ from pathlib import Path
 
 import pytest
 
-import vaults
 from dbops.config.model import Config, Copy, Place, Platform, Vault
 from dbops.engine import clock
 from dbops.engine.run import Run, new
@@ -13,6 +12,8 @@ from dbops.errors import VerifiedBad
 from dbops.operations.vault import check, ready
 from dbops.operations.vault.facts import Wanted
 from dbops.stores import vault as stores
+
+import vaults
 
 
 @pytest.fixture

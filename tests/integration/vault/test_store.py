@@ -4,12 +4,13 @@ from pathlib import Path
 
 import pytest
 
-import places
-from azurite import ACCOUNT, Azurite
 from dbops.config.model import Place
 from dbops.errors import AuthenticationFailed, ConfigInvalid, Refused, Unreachable
 from dbops.stores import vault
 from dbops.stores.vault import Absent, AlreadyThere, Entry, Store
+
+import places
+from azurite import ACCOUNT, Azurite
 from moto_s3 import Moto
 
 _MEGABYTE = 1 << 20

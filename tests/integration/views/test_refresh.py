@@ -16,6 +16,7 @@ from dbops.errors import DbopsError, LockBusy, Refused
 from dbops.operations.views import check, ready
 from dbops.operations.views.facts import Wanted
 from dbops.stores import postgres
+
 from views_shop import Shop
 
 CHAIN = """

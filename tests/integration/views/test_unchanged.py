@@ -11,6 +11,7 @@ import pytest
 from dbops.operations.views.facts import Wanted
 from dbops.servers import account
 from dbops.servers import postgres as pg
+
 from views_shop import Shop
 
 TABLES = """

@@ -6,10 +6,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cosmos_ranges import merged
 from dbops.sandbox.emulators.cosmos import sql
 from dbops.sandbox.emulators.cosmos.sql.render import text_of_select
 from dbops.sandbox.emulators.cosmos.sql.statements import parse
+
+from cosmos_ranges import merged
 
 DOCUMENTS = st.fixed_dictionaries(
     {"n": st.integers(-3, 3), "s": st.text("ab", max_size=2)},

@@ -7,6 +7,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from dbops.sandbox.emulators.search.query import Invalid, Unsupported
+
 from questions import Index
 
 ODATA = """

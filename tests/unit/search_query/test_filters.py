@@ -1,6 +1,7 @@
 import pytest
 
 from dbops.sandbox.emulators.search.query import Invalid, Unsupported
+
 from questions import Index, field, index
 
 

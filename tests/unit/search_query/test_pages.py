@@ -4,6 +4,7 @@ from typing import Any
 import pytest
 
 from dbops.sandbox.emulators.search.query import Invalid, Unsupported
+
 from questions import Index, field, index
 
 

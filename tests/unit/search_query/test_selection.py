@@ -3,6 +3,7 @@ from typing import Any
 import pytest
 
 from dbops.sandbox.emulators.search.query import Invalid
+
 from questions import Index, field, index, vector
 
 EVERYTHING = {

@@ -4,6 +4,7 @@ import pytest
 
 from dbops.sandbox.emulators.search.query import Invalid, Unsupported
 from dbops.sandbox.emulators.search.query.words import of
+
 from questions import Index, definition, field, index
 
 TEXTS = {

@@ -7,6 +7,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from dbops.sandbox.emulators.search.query.simple import Joined, Query, Without, Words, parse
+
 from questions import field, index
 
 texts = st.lists(st.sampled_from(["ab", "abc", "B", "é", "don't", "1.5", "c_d"]), max_size=5).map(" ".join)

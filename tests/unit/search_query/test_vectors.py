@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from dbops.sandbox.emulators.search.query import Invalid, Unsupported
+
 from questions import Index, field, index, vector
 
 

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from dbops.sandbox.emulators.search import definitions, fields, values
 from dbops.sandbox.emulators.search.answers import Failure
 from dbops.sandbox.emulators.search.shape import Shape
+
 from searching import definition, field
 
 _ZONES = st.integers(-14 * 60, 14 * 60).map(lambda minutes: timezone(timedelta(minutes=minutes)))

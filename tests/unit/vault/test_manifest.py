@@ -9,11 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-import places
 from dbops.copies.catalogue import address
 from dbops.copies.manifest import Begun, File, opened, sealed
 from dbops.copies.verify import slices
 from dbops.errors import CouldNotVerify, VerifiedBad
+
+import places
 
 _BEGUN = Begun(places.SUBJECT, "run", "host", places.INSTANT, "zstd", ("age1",), {"watermark": [1, {"a": None}]})
 
