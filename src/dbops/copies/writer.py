@@ -240,6 +240,8 @@ def _fresh(vault: Store, begun: Begun, run: str, tier: Tier) -> Writer:
 def _continued(vault: Store, begun: Begun, run: str, tier: Tier, findings: list[Finding]) -> Writer | None:
     found: Construction | None = None
     subject = begun.subject
+    # also where a kill left nothing else: what nobody can see, nobody would ever take up
+    vault.sweep(f"{tier.prefix}{subject.store}/{subject.target}/", ending=f"-{subject.kind}")
     for group in groups(vault, f"{tier.prefix}{subject.store}/{subject.target}/"):
         if MANIFEST in group.entries or group.address.kind != subject.kind:
             continue
@@ -254,7 +256,6 @@ def _continued(vault: Store, begun: Begun, run: str, tier: Tier, findings: list[
         found = left
     if found is None or found.begun is None:
         return None
-    vault.sweep(found.address.folder)
     writer = Writer(vault, found.address.folder, found.begun, run, tier.storage_class)
     writer.continue_with([name for name in found.sizes if name.startswith(RECORDS)])
     return writer

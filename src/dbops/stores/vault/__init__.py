@@ -71,8 +71,11 @@ class Store(Protocol):
         """Remove an object; nothing happens when it is gone."""
         ...
 
-    def sweep(self, prefix: str) -> int:
-        """Remove what killed writers left below `prefix`; only under the lock of who writes there."""
+    def sweep(self, prefix: str, *, ending: str = "") -> int:
+        """Remove what killed writers left below `prefix`; only under the lock of who writes there.
+
+        With `ending`, only in the folders of `prefix` whose names end so: another verb may be at work beside them.
+        """
         ...
 
     def probe(self, *, writable: bool = False) -> None:

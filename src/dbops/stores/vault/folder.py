@@ -122,12 +122,13 @@ class Folder:
                 except OSError:
                     break
 
-    def sweep(self, prefix: str) -> int:
-        swept = 0
+    def sweep(self, prefix: str, *, ending: str = "") -> int:
+        swept, top = 0, self.root / prefix
         with self._told(prefix):
-            for folder, _, names in os.walk(self.root / prefix):
+            for folder, _, names in os.walk(top):
+                first = Path(folder).relative_to(top).parts[:1]
                 for name in names:
-                    if _UNFINISHED in name:
+                    if _UNFINISHED in name and "".join(first).endswith(ending):
                         Path(folder, name).unlink(missing_ok=True)
                         swept += 1
         return swept

@@ -134,9 +134,9 @@ class Objects:
             except FileNotFoundError:
                 return
 
-    def sweep(self, prefix: str) -> int:
+    def sweep(self, prefix: str, *, ending: str = "") -> int:
         """Parts of a killed upload are invisible and end by the service's own lifecycle rules."""
-        _ = prefix
+        _ = prefix, ending
         return 0
 
     def probe(self, *, writable: bool = False) -> None:

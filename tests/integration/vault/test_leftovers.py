@@ -1,0 +1,24 @@
+"""What a kill leaves in a folder that nobody can see: the next run of the same verb removes it, and no other's."""
+
+from pathlib import Path
+
+from dbops.copies import artifact
+from dbops.stores import vault
+
+from places import SUBJECT, folder_place
+
+
+def test_a_file_that_was_never_finished_goes_with_the_next_run_of_its_kind(folder: Path) -> None:
+    place = folder_place(folder)
+    target = folder / "va ult" / "cosmos" / "workflows"
+    gone = target / "20260701T000000.000Z-export" / "construction.json.unfinished-0a1b2c3d"
+    kept = target / "20260701T000000.000Z-backup" / "part.unfinished-0a1b2c3d"
+    for left in (gone, kept):
+        left.parent.mkdir(parents=True)
+        left.write_bytes(b"half")
+    with artifact.write(vault.connect(place, target="vault"), SUBJECT, run="a") as writer:
+        with writer.file("a") as sink:
+            sink.write(b"whole")
+        writer.finish()
+    assert not gone.exists()
+    assert kept.exists(), "another verb may be writing it just now"
