@@ -5,7 +5,7 @@ import sys
 
 from dbops.servers import alive
 
-_FORKING = "import os, sys, time; os.fork(); print('x', flush=True); sys.stdin.read()"
+_FORKING = "import os, sys, time; os.fork(); os.write(1, b'x\\n'); sys.stdin.read()"
 
 
 def test_a_child_that_was_just_forked_is_no_server_of_its_own() -> None:
