@@ -20,7 +20,7 @@ def test_a_fresh_stanza_has_archived_and_has_no_backup(main: Cluster) -> None:
     [stanza] = pgbackrest.info(main, target="main")
     assert stanza.status == pgbackrest.NO_BACKUPS
     assert stanza.archives[0].last is not None
-    assert pgbackrest.newest_backup(main, target="main") is None
+    assert pgbackrest.newest([stanza]) is None
 
 
 def test_nothing_that_it_writes_belongs_to_root(main: Cluster, platform: Path) -> None:

@@ -1,0 +1,42 @@
+"""pgBackRest, by plain subprocess: how it is run, what it says, what it knows of a stanza, what its files are."""
+
+from dbops.stores.pgbackrest.files import Listed, get, ls
+from dbops.stores.pgbackrest.program import run, run_as
+from dbops.stores.pgbackrest.said import Message, messages, told
+from dbops.stores.pgbackrest.stanzas import (
+    MISSING_PATH,
+    NO_BACKUPS,
+    OK,
+    OTHER,
+    ArchiveInfo,
+    BackupInfo,
+    DatabaseInfo,
+    RepositoryInfo,
+    StanzaInfo,
+    info,
+    newest,
+    parse_info,
+)
+
+__all__ = [
+    "MISSING_PATH",
+    "NO_BACKUPS",
+    "OK",
+    "OTHER",
+    "ArchiveInfo",
+    "BackupInfo",
+    "DatabaseInfo",
+    "Listed",
+    "Message",
+    "RepositoryInfo",
+    "StanzaInfo",
+    "get",
+    "info",
+    "ls",
+    "messages",
+    "newest",
+    "parse_info",
+    "run",
+    "run_as",
+    "told",
+]
