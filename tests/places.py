@@ -8,7 +8,8 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from dbops.config.model import Place, SecretFile
+from dbops.config.fields import SecretFile
+from dbops.config.model import Place
 from dbops.copies import artifact
 from dbops.stores.vault import Store
 

@@ -14,9 +14,10 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from dbops import redact
 from dbops.config import find, references, template
+from dbops.config.fields import SecretFile
 from dbops.config.fill import fill
 from dbops.config.load import generate, load, parse, resolve
-from dbops.config.model import Config, SecretFile
+from dbops.config.model import Config
 from dbops.errors import ConfigInvalid, ExitCode, Refused
 
 PLATFORM = '[platform]\nname = "x"\n'

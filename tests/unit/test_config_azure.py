@@ -10,8 +10,8 @@ from psycopg import ProgrammingError
 from psycopg.conninfo import conninfo_to_dict
 
 from dbops.config import addresses, references
+from dbops.config.fields import SecretFile
 from dbops.config.load import load
-from dbops.config.model import SecretFile
 from dbops.errors import ConfigInvalid
 
 Write = Callable[..., Path]

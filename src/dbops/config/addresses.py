@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from dbops.config.model import VARIABLE
+from dbops.config.fields import VARIABLE
 from dbops.config.raw import Raw, key, near, table, tables
 
 # What libpq reads; others are left to it, but a word that is almost one of these is a slip.

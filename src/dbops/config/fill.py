@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable
 from urllib.parse import quote
 
-from dbops.config.model import VARIABLE
+from dbops.config.fields import VARIABLE
 
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 _KEY_BEFORE = re.compile(r"(\w+)\s*=\s*'?[^\s']*$")

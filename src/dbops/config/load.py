@@ -12,8 +12,9 @@ from urllib.parse import unquote
 from pydantic import ValidationError
 
 from dbops.config import find, problems
+from dbops.config.fields import SecretFile, passwords_in, variables
 from dbops.config.fill import fill
-from dbops.config.model import Config, SecretFile, passwords_in, variables
+from dbops.config.model import Config
 from dbops.errors import ConfigInvalid, DbopsError, Refused
 from dbops.redact import register
 

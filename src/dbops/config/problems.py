@@ -9,7 +9,8 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from pydantic import BaseModel, ValidationError
 
 from dbops.config import addresses
-from dbops.config.model import TARGET_NAME, Config
+from dbops.config.fields import TARGET_NAME
+from dbops.config.model import Config
 from dbops.config.raw import Raw, key, listed, near, table, tables
 
 _SECTIONS = ("cluster", "postgres", "redis", "cosmos", "search")

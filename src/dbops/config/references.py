@@ -4,8 +4,9 @@ import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from dbops.config.fields import Model, SecretFile, variables
 from dbops.config.load import resolve
-from dbops.config.model import Config, Model, SecretFile, variables
+from dbops.config.model import Config
 from dbops.errors import ConfigInvalid
 
 

@@ -15,8 +15,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from dbops.config.fields import SecretFile
 from dbops.config.load import resolve
-from dbops.config.model import Cluster, SecretFile
+from dbops.config.model import Cluster
 from dbops.errors import Refused
 from dbops.sandbox.facts import CACHE, CLUSTER, EMULATORS, QUERY_KEY, SEARCH, SUPERUSER, WORKFLOWS
 from dbops.servers import account, emulator, postgres, redis, stanza

@@ -14,8 +14,9 @@ from psycopg import conninfo, errors, sql
 from psycopg.rows import dict_row
 
 from dbops import units
+from dbops.config.fields import Tls
 from dbops.config.load import resolve
-from dbops.config.model import Cluster, Postgres, Tls
+from dbops.config.model import Cluster, Postgres
 from dbops.engine import stop
 from dbops.engine.locks import await_lock
 from dbops.engine.plan import Statement, Verbatim

@@ -10,8 +10,9 @@ from redis import exceptions
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
+from dbops.config.fields import Tls
 from dbops.config.load import resolve
-from dbops.config.model import Redis, Tls
+from dbops.config.model import Redis
 from dbops.errors import AuthenticationFailed, DbopsError, Refused, Unreachable
 from dbops.redact import redact, register
 

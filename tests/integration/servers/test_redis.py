@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 import redis
 
-from dbops.config.model import Redis, SecretFile, Tls
+from dbops.config.fields import SecretFile, Tls
+from dbops.config.model import Redis
 from dbops.errors import AuthenticationFailed, DbopsError, Refused, Unreachable
 from dbops.servers import alive, sockets
 from dbops.servers import redis as rd

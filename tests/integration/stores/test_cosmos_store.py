@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 from azure.cosmos import PartitionKey
 
-from dbops.config.model import Cosmos, SecretFile
+from dbops.config.fields import SecretFile
+from dbops.config.model import Cosmos
 from dbops.engine import stop
 from dbops.errors import AuthenticationFailed, DbopsError, DependencyMissing, Refused, Stopped, Unreachable
 from dbops.servers import emulator

@@ -15,7 +15,8 @@ import pytest
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from dbops import process
-from dbops.config.model import Cluster, SecretFile, Tls
+from dbops.config.fields import SecretFile, Tls
+from dbops.config.model import Cluster
 from dbops.engine import run as runs
 from dbops.engine.plan import Statement
 from dbops.engine.run import Run, application_name
@@ -140,7 +141,8 @@ def test_a_lock_that_was_lost_is_noticed_before_the_next_step(here: Cluster, run
 _HOLDER = """
     import sys
     from pathlib import Path
-    from dbops.config.model import Cluster, SecretFile
+    from dbops.config.fields import SecretFile
+from dbops.config.model import Cluster
     from dbops.engine import run as runs
     from dbops.stores import postgres
     here = Cluster(dsn=sys.argv[1], password=SecretFile(file=Path(sys.argv[2])))

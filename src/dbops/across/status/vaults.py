@@ -11,7 +11,8 @@ from typing import Any
 
 from dbops import units
 from dbops.across.status.facts import Status
-from dbops.config.model import Config, Copy, Objectives, Vault
+from dbops.config.fields import Objectives
+from dbops.config.model import Config, Copy, Vault
 from dbops.copies import catalogue
 from dbops.copies.artifact import ABANDONED_AFTER
 from dbops.copies.manifest import MANIFEST

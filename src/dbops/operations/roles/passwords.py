@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
+from dbops.config.fields import SecretFile
 from dbops.config.load import generate, resolve
-from dbops.config.model import SecretFile
 from dbops.operations.roles.facts import SecretWish
 
 

@@ -2,7 +2,8 @@
 
 from collections.abc import Iterable, Iterator
 
-from dbops.config.model import Config, Grant, Role, Secret, SecretFile
+from dbops.config.fields import Secret, SecretFile
+from dbops.config.model import Config, Grant, Role
 from dbops.errors import ConfigInvalid
 from dbops.operations.roles.facts import Attributes, ClusterWish, DatabaseWish, RoleWish, Rule, SecretWish
 

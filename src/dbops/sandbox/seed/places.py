@@ -3,7 +3,8 @@
 The configuration beside them is the operator's to change, and could lead anywhere; made-up rows must not.
 """
 
-from dbops.config.model import Cosmos, Postgres, Redis, Search, SecretFile
+from dbops.config.fields import SecretFile
+from dbops.config.model import Cosmos, Postgres, Redis, Search
 from dbops.sandbox.facts import CACHE, CLUSTER, DATABASES, SEARCH, WORKFLOWS
 from dbops.sandbox.layout import Layout
 from dbops.servers import emulator, postgres, redis
