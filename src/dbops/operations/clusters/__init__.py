@@ -1,0 +1,1 @@
+"""Clusters: physical backups of a PostgreSQL server, and any moment of it back."""
