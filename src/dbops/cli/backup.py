@@ -1,0 +1,5 @@
+"""`dbops backup`: clusters under backup, their backups, and whether those would bring the cluster back."""
+
+from dbops.cli.door import family
+
+app = family("backup")
