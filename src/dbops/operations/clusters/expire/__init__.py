@@ -1,0 +1,1 @@
+"""What is past its retention goes, set by set and then WAL; what is the last of its kind stays."""
