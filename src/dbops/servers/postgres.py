@@ -144,7 +144,7 @@ def create(server: Server, password: str) -> None:
     account.sync_folder(server.home)
 
 
-def _quoted(value: str) -> str:
+def quoted(value: str) -> str:
     return "'" + value.replace("\\", "\\\\").replace("'", "''").replace("\n", "\\n") + "'"
 
 
@@ -169,7 +169,7 @@ def _configure(server: Server) -> None:
     if not server.durable:
         # synchronous_commit stays on: without it a mere kill -9 of the server loses commits.
         settings |= {"fsync": "off"}
-    lines = [f"{name} = {_quoted(value)}" for name, value in (settings | dict(server.settings)).items()]
+    lines = [f"{name} = {quoted(value)}" for name, value in (settings | dict(server.settings)).items()]
     account.write_file(server.data / "dbops.conf", "\n".join(["# written at each start", *lines, ""]))
 
 

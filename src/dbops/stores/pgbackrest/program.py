@@ -72,6 +72,11 @@ def run(
         raise told(error, target) from error
 
 
+def secrets(place: Cluster, *, target: str) -> dict[str, str]:
+    """Return the environment of a program that runs pgBackRest itself, such as a server with a restore_command."""
+    return _own_settings() | _ciphers(place, target)
+
+
 def _ciphers(place: Cluster, target: str) -> dict[str, str]:
     return {
         f"PGBACKREST_REPO{key}_CIPHER_PASS": resolve(one.cipher, target=target)

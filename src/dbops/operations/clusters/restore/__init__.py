@@ -1,0 +1,1 @@
+"""Bring a cluster back: into a scratch folder, proved there, or in place."""
