@@ -23,6 +23,7 @@ FAMILIES = {
     "roles": "Least-privilege roles, memberships, grants and owners, as the configuration declares them.",
     "matview": "Materialized views: what they read, how fresh they are, refreshing them without stalling readers.",
     "backup": "Backups of clusters: taken, listed, proved, expired; and what stands in the way of a recovery.",
+    "pitr": "Any moment of a cluster back: what is within reach, what it would take, restoring it.",
     "vault": "The artifacts of every store: what is there, whether it is whole, second copies.",
     "config": "The configuration: a template, its validation, the resolved view, a JSON Schema.",
     "journal": "What was done, by whom, with what outcome.",

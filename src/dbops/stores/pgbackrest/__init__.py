@@ -1,6 +1,6 @@
 """pgBackRest, by plain subprocess: how it is run, what it says, what it knows of a stanza, what its files are."""
 
-from dbops.stores.pgbackrest.files import Listed, get, ls
+from dbops.stores.pgbackrest.files import Listed, get, ls, sizes
 from dbops.stores.pgbackrest.program import run, run_as
 from dbops.stores.pgbackrest.said import Message, messages, told
 from dbops.stores.pgbackrest.stanzas import (
@@ -38,5 +38,6 @@ __all__ = [
     "parse_info",
     "run",
     "run_as",
+    "sizes",
     "told",
 ]

@@ -1,5 +1,6 @@
 """What lies in a repository, file by file: `repo-ls` and `repo-get` see what is really there."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -30,6 +31,19 @@ def ls(place: Cluster, path: str, *, target: str, repository: int = 1, timeout: 
             for name, one in told.items()
             if one["type"] == "file"
         ]
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        raise CouldNotVerify(f"pgbackrest repo-ls told something that is not understood: {error!r}") from error
+
+
+def sizes(
+    place: Cluster, path: str, *, target: str, repository: int = 1, timeout: float | None = 120
+) -> Iterator[tuple[str, int, int]]:
+    """List all files below a path as plain tuples (name, size, seconds since 1970): an archive has 100,000."""
+    options = (f"--repo={repository}", "--output=json", "--recurse", "--log-level-console=off")
+    done = run(place, "repo-ls", *options, path, target=target, connects=False, timeout=timeout)
+    try:
+        told = orjson.loads(done.out or b"{}")
+        return iter([(name, one["size"], one["time"]) for name, one in told.items() if one["type"] == "file"])
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise CouldNotVerify(f"pgbackrest repo-ls told something that is not understood: {error!r}") from error
 

@@ -1,0 +1,5 @@
+"""`dbops pitr`: any moment of a cluster, within what its repository can bring back."""
+
+from dbops.cli.door import family
+
+app = family("pitr")

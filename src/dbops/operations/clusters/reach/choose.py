@@ -1,0 +1,1 @@
+"""Which way leads to a moment; pure."""
