@@ -7,7 +7,7 @@ DBB404 info: an old set keeps WAL that only it needs
 DBB405 info: the span that is promised (`keep_for`) reaches further back than any set
 DBB406 warning: a hold names a set that is in no repository
 DBB407 info: sets would go although none that is newer was ever verified
-DBB408 warning: pgBackRest's own retention would remove what is promised to be kept
+DBB409 could not verify: a repository cannot be read, and nothing is expired there
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -31,6 +31,16 @@ def judged(target: str, holdings: Sequence[Holding], promise: Promise, now: date
         yield Finding(Severity.WARNING, "DBB406", target, f"the held set {label} is in no repository", hint)
     for holding in holdings:
         yield from _judged(target, holding, promise, now)
+
+
+def unread(target: str, repository: int, why: str) -> Finding:
+    return Finding(
+        Severity.UNKNOWN,
+        "DBB409",
+        target,
+        f"repository {repository} cannot be read, and nothing is expired there: {why}",
+        "is its path right, and the pass of its cipher?",
+    )
 
 
 def _judged(target: str, holding: Holding, promise: Promise, now: datetime) -> Iterator[Finding]:

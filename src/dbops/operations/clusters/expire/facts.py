@@ -25,7 +25,7 @@ class Backup:
     archive: str  # the id of its WAL, such as 15-1
     wal_start: str | None
     needs: frozenset[str] = frozenset()  # the sets that its files lie in
-    size: int = 0  # what it added to the repository
+    size: int = 0  # what it added to the repository, in bytes
     bad: str | None = None  # why nobody should count on it
     verified: frozenset[str] = frozenset()  # the depths at which it was found good
     until: tuple[Until, ...] = ()
@@ -43,6 +43,7 @@ class Wal:
     id: str
     segments: tuple[str, ...]
     current: bool = True
+    sizes: tuple[int, ...] = ()  # of each, as it is stored
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +97,7 @@ class Reachable:
     first: datetime | None  # the earliest moment
     until: tuple[Until, ...]  # the furthest ends of WAL, per timeline
     segments: int
-    size_bytes: int
+    size_bytes: int  # of sets and WAL
 
 
 @dataclass(frozen=True, slots=True)

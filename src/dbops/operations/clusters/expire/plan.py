@@ -6,8 +6,10 @@ WAL goes that no remaining set can use. So a run that was killed leaves only wha
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import replace
 from datetime import datetime
+from itertools import compress
 
 from dbops import units
 from dbops.engine.plan import Plan, Risk, Step
@@ -22,6 +24,7 @@ from dbops.operations.clusters.expire.facts import (
     Reachable,
     Simulated,
     Until,
+    Wal,
 )
 
 
@@ -195,12 +198,14 @@ def left_of(holding: Holding, promise: Promise, now: datetime) -> Holding:
 
 def without_wal(left: Holding) -> Holding:
     gone = {archive: frozenset(names) for archive, names in unusable(left).items()}
-    wal = tuple(
-        replace(each, segments=tuple(name for name in each.segments if name not in gone.get(each.id, ())))
-        for each in left.wal
-        if not (gone.get(each.id) and len(gone[each.id]) == len(each.segments) and not each.current)
-    )
-    return replace(left, wal=wal, leftovers=tuple(label for label in left.leftovers if label == left.newest))
+    wal = (_without(each, gone.get(each.id, frozenset())) for each in left.wal)
+    still = tuple(each for each in wal if each.segments or each.current or not gone.get(each.id))
+    return replace(left, wal=still, leftovers=tuple(label for label in left.leftovers if label == left.newest))
+
+
+def _without(wal: Wal, gone: AbstractSet[str]) -> Wal:
+    stays = [name not in gone for name in wal.segments]
+    return replace(wal, segments=tuple(compress(wal.segments, stays)), sizes=tuple(compress(wal.sizes, stays)))
 
 
 def reachable(holding: Holding) -> Reachable:
@@ -217,5 +222,5 @@ def reachable(holding: Holding) -> Reachable:
         min((one.stopped for one in good), default=None),
         tuple(furthest[place] for place in sorted(furthest)),
         sum(len(wal.segments) for wal in holding.wal),
-        sum(one.size for one in holding.backups),
+        sum(one.size for one in holding.backups) + sum(sum(wal.sizes) for wal in holding.wal),
     )
