@@ -19,6 +19,7 @@ MANIFEST = "manifest.json"
 CONSTRUCTION = "construction.json"
 RECORDS = "records/"
 VERIFIED = "verified/"
+REMEMBERED = "remembered/"  # what is known of stores and belongs to no artifact
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from hashlib import sha256
 from typing import cast
 
 from dbops.copies import artifact, catalogue
-from dbops.copies.manifest import CONSTRUCTION, MANIFEST, RECORDS, VERIFIED, opened, sealed
+from dbops.copies.manifest import CONSTRUCTION, MANIFEST, RECORDS, REMEMBERED, VERIFIED, opened, sealed
 from dbops.engine import stop
 from dbops.engine.finding import Severity, Verdict
 from dbops.errors import CouldNotVerify, VerifiedBad
@@ -48,7 +48,7 @@ class _Noticing:
 
     def listing(self, prefix: str = "") -> Iterator[Entry]:
         for entry in self._store.listing(prefix):
-            if catalogue.address(entry.name) is None:
+            if catalogue.address(entry.name) is None and not entry.name.startswith(REMEMBERED):
                 self.count += 1
                 self.first = self.first or entry.name
             yield entry
