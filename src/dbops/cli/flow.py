@@ -173,7 +173,7 @@ def _one(asked: AskedChange, run: Run, target: Target, environment: str) -> _Don
             environment=environment,
         ) as log:
             execute(ready, log, render.progress)
-        return _Done(plan, ready.findings, "done")
+        return _Done(plan, (*ready.findings, *ready.met), "done")
 
 
 def _agree(asked: AskedChange, plan: Plan[Any], environment: str = "") -> None:

@@ -3,7 +3,7 @@
 import hashlib
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import Generic, TypeVar
@@ -116,6 +116,7 @@ class Ready(Generic[Action]):
     apply: Callable[[Step[Action]], None]
     guard: Callable[[], None] = _nothing_to_guard  # raises when the lock was lost; asked before each step
     findings: tuple[Finding, ...] = field(default=())
+    met: Sequence[Finding] = ()  # what the steps come upon: it grows while the plan is run
     goes_on_after: tuple[type[DbopsError], ...] = ()  # failures of one step that leave the others their turn
 
     @property
