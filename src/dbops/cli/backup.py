@@ -1,8 +1,9 @@
 """`dbops backup`: clusters under backup, their backups, and whether those would bring the cluster back."""
 
-from dbops.cli import backup_expire
+from dbops.cli import backup_expire, backup_run
 from dbops.cli.door import family
 
 app = family("backup")
 
 backup_expire.verbs(app)
+backup_run.verbs(app)

@@ -69,6 +69,7 @@ class Facts:
     orphans: tuple[Orphan, ...] = ()
     archiver: Archiver = Archiver()
     vault: bool = True  # there is one for the configuration
+    segment_size: int = 16 << 20
 
 
 @dataclass(frozen=True, slots=True)

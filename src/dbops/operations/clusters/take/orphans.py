@@ -117,3 +117,7 @@ def end(orphans: tuple[Orphan, ...]) -> None:
         if alive.is_alive(one.pid):
             left = max(1.0, deadline - clock.monotonic())
             alive.end(one.pid, (signal.SIGTERM, left))
+
+
+def own_pid() -> str:
+    return str(os.getpid())

@@ -1,0 +1,107 @@
+"""Looking at a cluster before it is backed up: its repositories, its archiver, and what dead runs left."""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from dbops import process
+from dbops.config.model import Cluster, Config
+from dbops.engine.run import Run
+from dbops.errors import Refused
+from dbops.operations.clusters.take import orphans
+from dbops.operations.clusters.take.facts import Archiver, Facts, Kind, Repository, Set
+from dbops.stores import pgbackrest, postgres
+from dbops.stores.pgbackrest import configuration
+from dbops.stores.pgbackrest.program import run_as
+
+_USUAL = (Path("/etc/pgbackrest/pgbackrest.conf"), Path("/etc/pgbackrest.conf"))
+_LOCKS = "/tmp/pgbackrest"  # noqa: S108  # where pgBackRest puts them by default
+_ARCHIVER = """
+    SELECT coalesce(last_failed_time > last_archived_time, last_failed_time IS NOT NULL) AS failing,
+           last_failed_wal, last_failed_time,
+           (SELECT setting::bigint FROM pg_settings WHERE name = 'wal_segment_size') AS segment_size
+      FROM pg_stat_archiver"""
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What pgBackRest's own configuration says, as far as this account can read it."""
+
+    files: tuple[Path, ...]
+    sections: tuple[configuration.Section, ...]
+    stanza: str
+
+    def option(self, name: str) -> str | None:
+        return configuration.effective(self.sections, self.stanza, name, "backup")
+
+    @property
+    def lock(self) -> Path:
+        return Path(self.option("lock-path") or _LOCKS) / f"{self.stanza}-backup.lock"
+
+
+def settings(place: Cluster) -> Settings:
+    """Read the configuration file and those beside it; what cannot be read says nothing."""
+    candidates = _USUAL if place.pgbackrest_config is None else (place.pgbackrest_config,)
+    main = next((path for path in candidates if path.is_file()), None)
+    files = () if main is None else (main, *sorted((main.parent / "conf.d").glob("*.conf")))
+    texts: list[tuple[Path, str]] = []
+    for path in files:
+        try:
+            texts.append((path, path.read_text(encoding="utf-8", errors="replace")))
+        except OSError:  # another account's: pgBackRest itself will read it
+            continue
+    sections = configuration.parse("\n".join(text for _, text in texts))
+    return Settings(tuple(path for path, _ in texts), sections, place.stanza or "")
+
+
+def refuse_wrong_account(place: Cluster, *, target: str) -> None:
+    """Refuse before anything is done: what another account leaves in a repository breaks the owner's next run."""
+    account = run_as(place, target=target)
+    if account is not None and account != process.current_user() and os.geteuid() != 0:
+        raise Refused(
+            f"backups of {target} are taken as {account}, and this is {process.current_user()}",
+            hint=f"run dbops as {account} or as root",
+            target=target,
+        )
+
+
+def observe(config: Config, target: str, run: Run) -> Facts:
+    """Look at one cluster; its server has to answer."""
+    place = config.cluster[target]
+    with postgres.connect(place, run, target=target) as connection:
+        told = postgres.record(connection, _ARCHIVER)
+    return Facts(
+        target,
+        place.stanza or "",
+        repositories(place, target=target),
+        orphans.find(place),
+        Archiver(bool(told["failing"]), told["last_failed_wal"], told["last_failed_time"]),
+        vault=config.vault is not None,
+        segment_size=told["segment_size"],
+    )
+
+
+def repositories(place: Cluster, *, target: str) -> tuple[Repository, ...]:
+    """Ask what each repository holds; a stanza that none of them knows is refused."""
+    found = [one for one in pgbackrest.info(place, target=target) if one.name == place.stanza]
+    if not found or found[0].status == pgbackrest.MISSING_PATH:
+        raise Refused(
+            f"no repository knows the stanza {place.stanza}",
+            hint=f"bring the cluster under backup: dbops backup init -t {target}",
+            target=target,
+        )
+    own = settings(place)
+    return tuple(
+        Repository(
+            one.key,
+            one.status,
+            one.message,
+            own.option(f"repo{one.key}-path"),
+            tuple(_set(each) for each in found[0].backups if each.repository == one.key),
+        )
+        for one in found[0].repositories
+    )
+
+
+def _set(one: pgbackrest.BackupInfo) -> Set:
+    return Set(one.label, Kind(one.kind), one.stopped, one.prior, one.references, bad=bool(one.error))
