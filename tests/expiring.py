@@ -36,6 +36,7 @@ class Shelf:
             place = self.live.stanza.home / name
             shutil.rmtree(place)
             subprocess.run(["cp", "-a", self.saved / name, place], check=True)
+        shutil.rmtree(self.live.folder / "vault")  # nothing is remembered of it
         clustering.write_toml(replace(self.live, more={"backup": backup}))
 
     @property

@@ -2,6 +2,7 @@
 
 import fcntl
 import json
+import os
 from collections.abc import Callable, Generator
 from pathlib import Path
 from subprocess import CompletedProcess
@@ -107,7 +108,7 @@ def test_while_the_bare_tool_makes_a_backup_it_is_busy(expire: Ask, shelf: Shelf
         fcntl.flock(file, fcntl.LOCK_EX)
         code, told = expire("--confirm", TARGET)
         assert code == 11
-        assert "backup is running" in told["findings"][0]["message"]
+        assert f"pid {os.getpid()} " in told["findings"][0]["message"]
         assert expire("--plan")[0] == 0
     lock.unlink()
     assert shelf.labels() == list(shelf.made[1])

@@ -9,11 +9,15 @@ import pytest
 import expiring
 from clustering import TARGET
 from dbops.engine import clock
+from dbops.engine.finding import Verdict
 from dbops.errors import LockBusy, Refused
-from dbops.operations.clusters import locks
+from dbops.operations.clusters import locks, remembered
+from dbops.operations.clusters.expire import sizes
 from dbops.operations.clusters.expire.apply import options
-from dbops.operations.clusters.expire.facts import ExpireSet
+from dbops.operations.clusters.expire.facts import ExpireSet, Sized
 from dbops.operations.clusters.expire.said import read
+from dbops.operations.clusters.remembered import Depth, Remembered
+from dbops.operations.vault import ready as vault
 from dbops.servers import account
 from expiring import Shelf
 
@@ -140,3 +144,47 @@ def test_beside_another_run_it_waits_for_its_turn(shelf: Shelf) -> None:
         pytest.raises(LockBusy, match="backup run"),
     ):
         shelf.expire(clock.now())
+
+
+def _verified(
+    shelf: Shelf, label: str, verdict: Verdict, depth: Depth = Depth.FULL, system_id: int | None = None
+) -> None:
+    run = shelf.live.run("backup verify")
+    memory = remembered.memory(shelf.config, run.state_dir)
+    told = Remembered(TARGET, 1, label, depth, verdict, clock.now(), run.id, system_id=system_id)
+    remembered.remember(memory.store, TARGET, run, [told])
+
+
+def test_the_last_verified_set_of_each_depth_stays(shelf: Shelf) -> None:
+    f1, d1, i1, _, f2, _, f3 = shelf.made[1]
+    shelf.reset(keep=1)
+    _verified(shelf, d1, Verdict.GOOD, Depth.RESTORE)
+    _verified(shelf, f2, Verdict.GOOD)
+    _verified(shelf, i1, Verdict.GOOD, Depth.RESTORE, system_id=1)  # of another cluster
+    shelf.expire(clock.now())
+    assert shelf.labels() == [f1, d1, f2, f3]
+
+
+def test_a_set_that_was_found_bad_counts_for_nothing(shelf: Shelf) -> None:
+    *_, f2, i2, f3 = shelf.made[1]
+    shelf.reset(keep=1)
+    _verified(shelf, f3, Verdict.BAD)
+    _, found = shelf.expire(clock.now())
+    assert shelf.labels() == [f2, i2, f3]
+    assert "DBB402" not in {one.code for one in found}
+
+
+def test_sizes_are_remembered_and_growth_is_told(shelf: Shelf) -> None:
+    shelf.reset(keep=7)
+    now = clock.now()
+    run = shelf.live.run("backup expire")
+    store = remembered.memory(shelf.config, run.state_dir).store
+    small = Sized(1, now - timedelta(days=2), 1)
+    sizes.remember(store, TARGET, run, (), [small])
+    steps, found = shelf.expire(now)
+    assert steps
+    assert [one.code for one in found] == ["DBB403"]
+    assert {one.repository for one in sizes.recall(store, TARGET)} == {1, 2}
+    shelf.expire(now + timedelta(hours=1))
+    assert len(sizes.recall(store, TARGET)) == 3  # not again within a few hours
+    assert vault.looked_at(shelf.config, None, now=now).strangers.count == 0

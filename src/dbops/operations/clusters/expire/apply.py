@@ -45,6 +45,11 @@ def options(action: Action) -> tuple[str, ...]:
     return (f"--repo={repository}", *chosen, f"--repo{repository}-retention-full={fulls}", *reset)
 
 
+def ask(place: Cluster, target: str) -> None:
+    """Change nothing, and learn whether pgBackRest's own lock is free."""
+    pgbackrest.run(place, "expire", "--dry-run", target=target, connects=False, timeout=60)
+
+
 def apply(doing: Doing, action: Action) -> None:
     """Do one step; what pgBackRest names in its dry run has to be what the plan names, neither more nor less."""
     if differs := _run(doing, action, "--dry-run"):

@@ -8,6 +8,8 @@ DBB405 info: the span that is promised (`keep_for`) reaches further back than an
 DBB406 warning: a hold names a set that is in no repository
 DBB407 info: sets would go although none that is newer was ever verified
 DBB409 could not verify: a repository cannot be read, and nothing is expired there
+DBB410 warning: the sizes of now could not be remembered
+DBB411 info: a worker of a killed backup held the lock, and was ended
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -16,6 +18,7 @@ from datetime import datetime, timedelta
 
 from dbops import units
 from dbops.engine.finding import Finding, Severity
+from dbops.errors import DbopsError
 from dbops.operations.clusters.expire import plan
 from dbops.operations.clusters.expire.facts import Backup, Holding, Promise, Sized
 
@@ -102,6 +105,16 @@ def grown(target: str, sizes: Sequence[Sized], holdings: Sequence[Holding], now:
             )
             hint = f"what fills it: dbops backup list --target {target}"
             yield Finding(Severity.WARNING, "DBB403", target, text, hint)
+
+
+def forgotten(target: str, error: DbopsError) -> Finding:
+    text = f"how large the repositories are could not be remembered: {error.message}"
+    return Finding(Severity.WARNING, "DBB410", target, text, error.hint)
+
+
+def freed(target: str, pid: int) -> Finding:
+    text = f"process {pid} was left of a backup that was killed, and held its lock: it was ended"
+    return Finding(Severity.INFO, "DBB411", target, text)
 
 
 def compared(

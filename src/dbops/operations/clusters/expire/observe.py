@@ -1,31 +1,25 @@
 """What the repositories of a cluster hold, as far as retention is concerned."""
 
-from collections.abc import Collection
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 import orjson
 
+from dbops import units
 from dbops.config.model import Cluster
-from dbops.engine.finding import Finding
+from dbops.engine.finding import Finding, Verdict
 from dbops.errors import CouldNotVerify
+from dbops.operations.clusters import remembered
 from dbops.operations.clusters import repository as repositories
 from dbops.operations.clusters.archives import Archive
 from dbops.operations.clusters.expire import check
 from dbops.operations.clusters.expire.facts import Backup, Holding, Until, Wal
 from dbops.operations.clusters.reach.continuity import Reach, reach
+from dbops.operations.clusters.remembered import Depth, Remembered
 from dbops.operations.clusters.repository import Repository
 from dbops.stores import pgbackrest
 from dbops.stores.pgbackrest import BackupInfo
-
-
-@dataclass(frozen=True, slots=True)
-class Verified:
-    """A set of one repository that was found good, and how deep somebody looked."""
-
-    repository: int
-    label: str
-    depth: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,23 +31,23 @@ class Observed:
     findings: tuple[Finding, ...]
 
 
-def observe(place: Cluster, verified: Collection[Verified], *, target: str) -> Observed:
+def observe(place: Cluster, results: Sequence[Remembered], *, target: str) -> Observed:
     """Look at every repository that can be read; nothing is expired from the others."""
     seen = repositories.observe(place, target=target)
     unread = {one.repository for one in seen.unread}
     keys = [one.key for one in seen.stanza.repositories if one.key not in unread]
     return Observed(
-        tuple(_holding(place, seen, key, [one for one in verified if one.repository == key]) for key in keys),
+        tuple(_holding(place, seen, key, results) for key in keys),
         seen.stanza.backup_running,
         tuple(check.unread(target, one.repository, one.why) for one in seen.unread),
     )
 
 
-def _holding(place: Cluster, seen: Repository, key: int, verified: Collection[Verified]) -> Holding:
+def _holding(place: Cluster, seen: Repository, key: int, results: Sequence[Remembered]) -> Holding:
     infos = [one for one in seen.stanza.backups if one.repository == key]
     labels = {one.label for one in infos}
     pages = {one.label for one in infos if one.error}
-    backups = [_backup(one, seen.archive(one), verified) for one in infos]
+    backups = [_backup(one, seen.archive(one), _of(one, seen, results)) for one in infos]
     judged = [replace(each, bad=each.bad or _by_its_chain(each, labels, pages)) for each in backups]
     folders = _folders(place, seen, key)
     current = seen.current(key)
@@ -68,7 +62,7 @@ def _wal(archive: Archive, *, is_current: bool) -> Wal:
     return Wal(archive.id, tuple(map(archive.name, segments)), is_current, sizes)
 
 
-def _backup(info: BackupInfo, archive: Archive | None, verified: Collection[Verified]) -> Backup:
+def _backup(info: BackupInfo, archive: Archive | None, stands: Mapping[Depth, Remembered]) -> Backup:
     way = reach(info, archive) if archive is not None else None
     needs = frozenset(one for one in (*info.references, info.prior) if one is not None) - {info.label}
     return Backup(
@@ -80,10 +74,26 @@ def _backup(info: BackupInfo, archive: Archive | None, verified: Collection[Veri
         wal_start=info.wal_start,
         needs=needs,
         size=info.repository_delta,
-        bad=_why_bad(info, archive, way),
-        verified=frozenset(one.depth for one in verified if one.label == info.label),
+        bad=_why_bad(info, archive, way) or _found_bad(stands),
+        verified=frozenset(depth.value for depth, one in stands.items() if one.good),
         until=() if way is None or archive is None else tuple(_ends(way, archive)),
     )
+
+
+def _of(info: BackupInfo, seen: Repository, results: Sequence[Remembered]) -> dict[Depth, Remembered]:
+    """Tell where a set stands at each depth; what was proved of another cluster's sets proves nothing of this one's."""
+    same = (d.system_id for d in seen.stanza.databases if (d.id, d.repository) == (info.database_id, info.repository))
+    system = next(same, None)
+    own = [one for one in results if one.system_id in (None, system)]
+    found = {
+        depth: remembered.last(own, repository=info.repository, label=info.label, at_least=depth) for depth in Depth
+    }
+    return {depth: one for depth, one in found.items() if one is not None}
+
+
+def _found_bad(stands: Mapping[Depth, Remembered]) -> str | None:
+    worst = next((one for one in stands.values() if one.verdict is Verdict.BAD), None)
+    return None if worst is None else f"verified at {units.instant(worst.at)} ({worst.depth}), and found bad"
 
 
 def _why_bad(info: BackupInfo, archive: Archive | None, way: Reach | None) -> str | None:
