@@ -38,8 +38,11 @@ class Pending:
         self._keys: dict[str, set[str]] = {}
         self._changes: list[Change] = []
         self._size = 0
-        for change in _read(os.pread(self._file, os.fstat(self._file).st_size, 0)):
+        whole = 0
+        for change, end in _read(os.pread(self._file, os.fstat(self._file).st_size, 0)):
             self._remember(change)
+            whole = end
+        os.ftruncate(self._file, whole)  # what is added behind a record that was cut off would never be read
 
     def __bool__(self) -> bool:
         return bool(self._changes)
@@ -88,13 +91,13 @@ class Pending:
         os.close(self._file)
 
 
-def _read(data: bytes) -> Iterator[Change]:
-    """Read records up to the first that is not whole: it was never acknowledged."""
+def _read(data: bytes) -> Iterator[tuple[Change, int]]:
+    """Read records, and where each ends, up to the first that is not whole: it was never acknowledged."""
     at = 0
     while at + _HEAD <= len(data):
         length = int.from_bytes(data[at : at + 4], "big")
         record = data[at + _HEAD : at + _HEAD + length]
         if len(record) < length or zlib.crc32(record) != int.from_bytes(data[at + 4 : at + _HEAD], "big"):
             return
-        yield Change(*orjson.loads(record))
         at += _HEAD + length
+        yield Change(*orjson.loads(record)), at
