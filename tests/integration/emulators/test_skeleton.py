@@ -4,6 +4,8 @@ import asyncio
 import http.client
 import os
 import socket
+import subprocess
+import sys
 import threading
 from collections.abc import Generator
 from pathlib import Path
@@ -95,6 +97,12 @@ def test_faults_need_the_key(echo: tuple[Echo, int]) -> None:
     assert ask(echo[1], "/.faults", b'[{"stauts": 5}]', "PUT", "key")[0] == 400
 
 
+@pytest.mark.parametrize("rule", [b'[{"path": "("}]', b'[{"header": {"a": "["}}]', b'[{"path": 5}]'])
+def test_a_fault_whose_pattern_is_none_is_refused_before_it_meets_anything(echo: tuple[Echo, int], rule: bytes) -> None:
+    assert ask(echo[1], "/.faults", rule, "PUT", "key")[0] == 400
+    assert ask(echo[1], "/x")[0] == 200
+
+
 def test_a_fault_happens_after_some_and_only_so_often(echo: tuple[Echo, int]) -> None:
     rule = b'[{"path": "^/x", "after": 1, "times": 2, "status": 429, "headers": {"retry-after": "1"}}]'
     ask(echo[1], "/.faults", rule, "PUT", "key")
@@ -166,3 +174,14 @@ def test_an_emulator_runs_as_the_account_and_takes_its_port_again(folder: Path, 
             assert emulator.port(server) != port
     finally:
         emulator.stop(server)
+
+
+@pytest.mark.parametrize("kind", ["cosmos", "search"])
+def test_a_second_emulator_over_the_same_data_ends_at_once(folder: Path, kind: str) -> None:
+    server = emulator.Server(folder / kind, kind, {"key": "c2VjcmV0"})  # pyright: ignore[reportArgumentType]
+    with emulator.running(server):
+        account.write_file(server.config, server.config.read_text())  # as who launches it at the same moment does
+        argv = [sys.executable, "-P", "-m", server.module, "--home", str(server.home)]
+        second = subprocess.run(argv, capture_output=True, text=True, cwd="/", timeout=60, check=False)
+        assert (second.returncode, second.stderr) == (1, f"another emulator serves {server.home}\n")
+        assert emulator.is_ready(server)

@@ -84,4 +84,10 @@ def _rule(told: dict[str, Any]) -> Rule:
     kind = told.get("kind", "http")
     if kind == "http" and (unknown := set(told) - _OF_HTTP):
         raise ValueError(f"a rule has no {', '.join(sorted(unknown))}")
-    return Rule(**{name: value for name, value in told.items() if name in _OF_HTTP}, more=dict(told))
+    rule = Rule(**{name: value for name, value in told.items() if name in _OF_HTTP}, more=dict(told))
+    for pattern in (rule.path, *rule.header.values()):
+        try:
+            re.compile(pattern)
+        except re.error as error:
+            raise ValueError(f"{pattern!r} is no regular expression: {error}") from error
+    return rule

@@ -41,12 +41,12 @@ def serve(make: Make) -> None:
         uvloop.run(_run(application, listening, str(settings["key"])))
     finally:
         application.close()
-        held.close()
+        os.close(held)
 
 
-def _alone(home: Path) -> Any:
+def _alone(home: Path) -> int:
     """Hold the folder: two emulators over the same data would each be right, and both wrong."""
-    held = (home / "emulator.json").open("rb")
+    held = os.open(home, os.O_RDONLY | os.O_DIRECTORY)  # not a file in it: each launch writes emulator.json anew
     try:
         fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
