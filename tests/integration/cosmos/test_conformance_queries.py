@@ -325,3 +325,26 @@ def test_ordered_results_that_are_large_come_in_small_pages(client: Any) -> None
     ]
     assert list(chain.from_iterable(pages)) == list(range(-7, 1))
     assert max(map(len, pages)) <= 5
+
+
+@pytest.mark.parametrize("key", [None, "b"])
+def test_an_order_by_a_path_that_the_policy_names_keeps_what_lacks_it(client: Any, key: str | None) -> None:
+    policies: list[dict[str, Any]] = [
+        {"includedPaths": [{"path": "/*"}]},
+        {"includedPaths": [{"path": "/*"}, {"path": "/v/w/?"}]},
+    ]
+    found: list[list[str]] = []
+    for policy in policies:
+        container = fresh_container(client, indexing_policy=policy)
+        for name, more in (("1", {"v": {"w": 2}}), ("2", {}), ("3", {"v": {"w": 1}})):
+            container.create_item({"id": name, "ws": "b", **more})
+        scope: dict[str, Any] = {"enable_cross_partition_query": True} if key is None else {"partition_key": key}
+        found.append([one["id"] for one in container.query_items("SELECT * FROM c ORDER BY c.v.w", **scope)])
+    assert found == [["3", "1"], ["2", "3", "1"]]
+
+
+@pytest.mark.parametrize("value", [2**63, -(2**70), 1, 1.5, True, None, [1], {"a": 1}, "no such id"])
+def test_an_id_is_compared_with_any_value(numbers: Any, value: Any) -> None:
+    asked: list[dict[str, Any]] = [{"name": "@id", "value": value}]
+    query = "SELECT * FROM c WHERE c.id = @id"
+    assert list(numbers.query_items(query, asked, enable_cross_partition_query=True)) == []

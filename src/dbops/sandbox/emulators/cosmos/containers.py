@@ -169,6 +169,12 @@ def is_ordered(container: Container, path: tuple[str, ...]) -> bool:
     return policy["indexingMode"] != "none" and included >= excluded and included > 0
 
 
+def named_paths(container: Container) -> list[str]:
+    """Return the paths that the policy includes by name, as "/a/b"."""
+    rules = [keys.split(one["path"]) for one in container.definition["indexingPolicy"]["includedPaths"]]
+    return ["/" + "/".join(names) for *names, end in rules if end == "?"]
+
+
 def _fit(rule: str, path: tuple[str, ...]) -> int:
     """Measure how exactly a rule like `/a/b/?` or `/a/*` names a path; 0: not at all."""
     *names, end = keys.split(rule)

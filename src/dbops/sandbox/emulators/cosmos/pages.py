@@ -105,9 +105,11 @@ def _rows(
 ) -> Iterator[tuple[str, str, str, bytes]]:
     condition, values = _condition(asked, where, token)
     for path, value in asked.query.equalities.items():
+        if not isinstance(value, str):
+            continue
         if path == "/id":
             condition, values = condition + " AND id = ?", [*values, value]
-        elif isinstance(value, str):  # bodies are written by orjson: whoever holds the value holds these bytes
+        else:  # bodies are written by orjson: whoever holds the value holds these bytes
             condition, values = condition + " AND instr(body, ?)", [*values, orjson.dumps(value)]
     text = f"SELECT epk, pk, id, body FROM {asked.container.items} WHERE {condition} ORDER BY epk, pk, id LIMIT ?"  # noqa: S608
     return tables.sql.execute(text, (*values, limit))

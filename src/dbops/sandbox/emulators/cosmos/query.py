@@ -1,6 +1,7 @@
 """Queries over items: where they run, what the service leaves to the client, and their pages."""
 
 import re
+from collections.abc import Collection
 from typing import Any
 
 from dbops.sandbox.emulators.cosmos import containers, pages, point, scope, shapes, sql
@@ -30,18 +31,18 @@ def _asks_plan(request: Request) -> bool:
     return request.headers.get("x-ms-cosmos-is-query-plan-request", "").lower() == "true"
 
 
-def parsed(request: Request) -> tuple[str, dict[str, Any], sql.Query]:
-    """Read text and parameters, and understand them."""
+def parsed(request: Request, explicit: Collection[str] = ()) -> tuple[str, dict[str, Any], sql.Query]:
+    """Read text and parameters, and understand them; `explicit` are the paths that the indexing policy names."""
     body = point.body_of(request)
     spec = {"query": body} if isinstance(body, str) else shapes.an_object(body, "a query")
     text = shapes.a_text(spec.get("query"), "query")
     listed = shapes.objects(spec.get("parameters") or [], "parameters")
     parameters = {str(one.get("name")): one.get("value") for one in listed}
-    return text, parameters, sql.compile(text, parameters)
+    return text, parameters, sql.compile(text, parameters, explicit=explicit)
 
 
 def run(tables: Tables, container: Container, request: Request, kept: pages.Kept) -> Reply:
-    text, parameters, query = parsed(request)
+    text, parameters, query = parsed(request, containers.named_paths(container))
     _check_order(container, query)
     where = scope.of(request.headers, container) or _by_equality(container, query)
     if _asks_plan(request):
