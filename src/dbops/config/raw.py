@@ -32,5 +32,10 @@ def listed(value: Any) -> list[Any]:
 
 
 def near(word: str, valid: Iterable[str], *, at_least: float = 0.6) -> str:
-    found = difflib.get_close_matches(word, list(valid), n=1, cutoff=at_least)
-    return f"; did you mean {key(found[0])!r}?" if found else ""
+    found = nearest(word, valid, at_least=at_least)
+    return "" if found is None else f"; did you mean {key(found)!r}?"
+
+
+def nearest(word: str, valid: Iterable[str], *, at_least: float = 0.6) -> str | None:
+    """Find the word that was meant, if one is near."""
+    return next(iter(difflib.get_close_matches(word, list(valid), n=1, cutoff=at_least)), None)

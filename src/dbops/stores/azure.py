@@ -1,14 +1,12 @@
 """What Cosmos DB and AI Search share: how we sign in, and how their failures are told."""
 
-import difflib
 import logging
-import queue
 import re
-import threading
 from collections.abc import Generator, Iterable
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 import orjson
@@ -16,8 +14,10 @@ from azure.core.credentials import AccessToken, TokenCredential
 from azure.core.exceptions import AzureError, HttpResponseError, ServiceRequestError
 
 from dbops import units
+from dbops.config import raw
 from dbops.config.load import resolve
 from dbops.config.model import Cosmos, Search
+from dbops.engine.aside import Aside
 from dbops.errors import (
     AuthenticationFailed,
     ConfigInvalid,
@@ -103,28 +103,19 @@ class Bounded:
         self._target = target
 
     def get_token(self, *scopes: str, **options: Any) -> AccessToken:
-        answers: queue.SimpleQueue[AccessToken | Exception] = queue.SimpleQueue()
-
-        def ask() -> None:
-            try:
-                answers.put(self._credential.get_token(*scopes, **options))
-            except Exception as error:  # noqa: BLE001  # told below, in the thread that waits
-                answers.put(error)
-
-        threading.Thread(target=ask, name="sign-in", daemon=True).start()
-        try:
-            told = answers.get(timeout=self._within.total_seconds())
-        except queue.Empty:
-            message = f"no identity answered within {units.duration(self._within)}"
-            raise AuthenticationFailed(message, hint=_IDENTITY_HINT, target=self._target) from None
-        match told:
-            case AccessToken():
+        aside = Aside[str, AccessToken]()
+        aside.begin("sign-in", partial(self._credential.get_token, *scopes, **options))
+        match aside.take(self._within):
+            case None:
+                message = f"no identity answered within {units.duration(self._within)}"
+                raise AuthenticationFailed(message, hint=_IDENTITY_HINT, target=self._target)
+            case _, AccessToken() as told:
                 register(told.token)
                 return told
-            case AzureError():
-                raise AuthenticationFailed(_short(told), hint=_IDENTITY_HINT, target=self._target) from told
-            case _:
-                raise told
+            case _, AzureError() as error:
+                raise AuthenticationFailed(_short(error), hint=_IDENTITY_HINT, target=self._target) from error
+            case _, error:
+                raise error
 
 
 _IDENTITY_HINT = "sign in ('az login'), set AZURE_CLIENT_ID and its companions, or give this target a key"
@@ -226,7 +217,7 @@ def nearest(name: str, names: Iterable[str]) -> str:
     known = sorted(names)
     if not known:
         return "there is none at all"
-    near = difflib.get_close_matches(name, known, n=1)
-    if near:
-        return f"did you mean {near[0]!r}?"
+    near = raw.nearest(name, known)
+    if near is not None:
+        return f"did you mean {near!r}?"
     return f"there is {', '.join(known[:5])}{' …' if len(known) > 5 else ''}"

@@ -3,7 +3,6 @@
 Each target has one deadline; who does not answer in time is a row, never a crash and never a wait for the others.
 """
 
-import queue
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
@@ -14,12 +13,13 @@ from dbops.across.status import caches, clusters, databases
 from dbops.across.status.facts import Status
 from dbops.config.model import Config
 from dbops.engine import clock, stop
+from dbops.engine.aside import Aside
 from dbops.engine.ending import Measure
 from dbops.engine.finding import failure
 from dbops.engine.run import Run
 from dbops.errors import DbopsError, ExitCode, Unreachable, worst
 
-_MOMENT_S = 0.05
+_MOMENT = timedelta(milliseconds=50)
 _AT_ONCE = 32  # a hundred databases of one cluster must fit under its max_connections
 
 
@@ -50,22 +50,21 @@ Look = Callable[[], Status]
 def observe(config: Config, run: Run, *, deadline: timedelta, now: datetime) -> tuple[Status, ...]:
     """Look at all targets concurrently, in the order of the configuration."""
     looks = list(_looks(config, run, deadline, now))
-    results: queue.Queue[tuple[int, Status | Exception]] = queue.Queue()
+    aside = Aside[int, Status]()
     places = threading.Semaphore(_AT_ONCE)
     began: dict[int, float] = {}
 
-    def look(number: int) -> None:
+    def look(number: int) -> Status:
         places.acquire()
         began[number] = clock.monotonic()
-        results.put((number, _guarded(*looks[number])))
+        return _guarded(*looks[number])
 
     for number in range(len(looks)):
-        # daemons: one that hangs in a dead network must not keep the program from ending
-        threading.Thread(target=look, args=(number,), daemon=True).start()
+        aside.begin(number, partial(look, number))
     answered: dict[int, Status] = {}
     while len(answered) < len(looks):
         stop.check()
-        for number, status in _arrived(results, looks, began, deadline):
+        for number, status in _arrived(aside, looks, began, deadline):
             if number not in answered:
                 answered[number] = status
                 places.release()  # whether it answered or was given up: the next one gets its turn
@@ -73,21 +72,21 @@ def observe(config: Config, run: Run, *, deadline: timedelta, now: datetime) -> 
 
 
 def _arrived(
-    results: "queue.Queue[tuple[int, Status | Exception]]",
+    aside: Aside[int, Status],
     looks: Sequence[tuple[str, str, Look]],
     began: Mapping[int, float],
     deadline: timedelta,
 ) -> Iterator[tuple[int, Status]]:
     """Wait a moment for an answer; where none comes, give up who is past the deadline."""
-    try:
-        number, told = results.get(timeout=_MOMENT_S)
-    except queue.Empty:
+    taken = aside.take(_MOMENT)
+    if taken is None:
         latest = clock.monotonic() - deadline.total_seconds()
         for number, at in list(began.items()):
             if at < latest:
                 name, store, _ = looks[number]
                 yield number, _failed(name, store, Unreachable(f"no answer within {units.duration(deadline)}"))
         return
+    number, told = taken
     if isinstance(told, Exception):
         raise told  # a bug, not the state of a target
     yield number, told
@@ -117,13 +116,11 @@ def _looks(config: Config, run: Run, deadline: timedelta, now: datetime) -> Iter
         yield "vault", "vault", partial(vaults.look, config.vault, config, deadline, now)
 
 
-def _guarded(name: str, store: str, look: Look) -> Status | Exception:
+def _guarded(name: str, store: str, look: Look) -> Status:
     try:
         return look()
     except DbopsError as error:
         return _failed(name, store, error)
-    except Exception as error:  # noqa: BLE001  # raised again by who waits for the answer
-        return error
 
 
 def _failed(name: str, store: str, error: DbopsError) -> Status:

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from dbops import units
-from dbops.across.status.facts import Status
+from dbops.across.status.facts import Status, promise
 from dbops.config.model import Cluster
 from dbops.engine import clock
 from dbops.engine.finding import Finding, Severity
@@ -52,7 +52,6 @@ def _archiving(name: str, row: dict[str, Any]) -> Iterator[Finding]:
 
 
 def _backups(name: str, place: Cluster, facts: dict[str, Any], deadline: timedelta, now: datetime) -> Iterator[Finding]:
-    promised = place.objectives.backup_age
     try:
         stanzas = pgbackrest.info(place, target=name, timeout=deadline.total_seconds())
     except DbopsError as error:  # the server answers, so the target is there; its backups could not be looked at
@@ -60,14 +59,10 @@ def _backups(name: str, place: Cluster, facts: dict[str, Any], deadline: timedel
         return
     found = pgbackrest.newest(stanzas)
     facts["backup"] = found
-    facts["backup_age"] = None if found is None else now - found
+    facts["backup_age"] = age = None if found is None else now - found
     # "no valid backups" is told below, where it matters; anything else is wrong with the repository
     for stanza in stanzas:
         if stanza.status not in _FINE:
             message = f"pgBackRest says of stanza {stanza.name}: {stanza.message}"
             yield Finding(Severity.WARNING, "stanza", name, message, f"pgbackrest --stanza={stanza.name} check")
-    if promised is None or (found is not None and now - found <= promised):
-        return
-    told = "there is no backup" if found is None else f"the newest backup is {units.duration(now - found)} old"
-    message = f"{told}; the objective is {units.duration(promised)}"
-    yield Finding(Severity.MISSED, "backup-age", name, message, f"pgbackrest --stanza={place.stanza} backup")
+    yield from promise(name, age, place.objectives.backup_age, f"pgbackrest --stanza={place.stanza} backup")

@@ -3,20 +3,19 @@
 Names are enough for that, so no manifest is read; `vault list` and `vault verify` look closer.
 """
 
-import queue
-import threading
 from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
 from dbops import units
-from dbops.across.status.facts import Status
+from dbops.across.status.facts import Status, promise
 from dbops.config.fields import Objectives
 from dbops.config.model import Config, Copy, Vault
 from dbops.copies import catalogue
 from dbops.copies.artifact import ABANDONED_AFTER
 from dbops.copies.manifest import MANIFEST
 from dbops.engine import clock
+from dbops.engine.aside import Aside
 from dbops.engine.finding import Finding, Severity, failure
 from dbops.errors import DbopsError, Unreachable
 from dbops.operations.vault.check import check_copy, check_place
@@ -74,24 +73,17 @@ def _seen(group: catalogue.Group, now: datetime) -> Seen:
 
 def side_by_side(looks: Mapping[str, Callable[[], Held]], deadline: timedelta) -> dict[str, Held | DbopsError]:
     """Look at all places at once; one that does not answer in time is told, and waited for by nobody."""
-    answers: queue.Queue[tuple[str, Held | Exception]] = queue.Queue()
-
-    def ask(name: str, look: Callable[[], Held]) -> None:
-        try:
-            answers.put((name, look()))
-        except Exception as error:  # noqa: BLE001  # raised again by who waits for the answer
-            answers.put((name, error))
-
+    aside = Aside[str, Held]()
     for name, look in looks.items():
-        threading.Thread(target=ask, args=(name, look), daemon=True).start()
+        aside.begin(name, look)
     late = Unreachable(f"no answer within {units.duration(deadline)}", target=VAULT)
     told: dict[str, Held | DbopsError] = dict.fromkeys(looks, late)
     until = clock.monotonic() + deadline.total_seconds()
     for _ in looks:
-        try:
-            name, answer = answers.get(timeout=max(0.0, until - clock.monotonic()))
-        except queue.Empty:
+        taken = aside.take(timedelta(seconds=until - clock.monotonic()))
+        if taken is None:
             break
+        name, answer = taken
         if isinstance(answer, Exception) and not isinstance(answer, DbopsError):
             raise answer  # a bug, not the state of a place
         told[name] = answer
@@ -149,9 +141,6 @@ def _promised(config: Config) -> Iterator[tuple[str, str, Objectives]]:
 def _promises(config: Config, newest: Mapping[tuple[str, str], datetime], now: datetime) -> Iterator[Finding]:
     """Hold the newest artifact of each target against what was promised."""
     for store, name, objectives in _promised(config):
-        promised, last = objectives.backup_age, newest.get((store, name))
-        if promised is None or (last is not None and now - last <= promised):
-            continue
-        told = "there is no backup" if last is None else f"the newest backup is {units.duration(now - last)} old"
-        message = f"{told}; the objective is {units.duration(promised)}"
-        yield Finding(Severity.MISSED, "backup-age", name, message, "'dbops vault list' shows what there is")
+        last = newest.get((store, name))
+        age = None if last is None else now - last
+        yield from promise(name, age, objectives.backup_age, "'dbops vault list' shows what there is")
