@@ -40,6 +40,10 @@ _BROWSERS = (
 
 
 def tables(world: World) -> tuple[Table, ...]:
+    return (*_members_and_agents(world), *_work(world))
+
+
+def _members_and_agents(world: World) -> tuple[Table, ...]:
     size = world.size
     tools = len(TOOLS) + _TOOLS_EACH * size.tenants
     return (
@@ -79,6 +83,13 @@ def tables(world: World) -> tuple[Table, ...]:
             tools,
             partial(_tools, world),
         ),
+    )
+
+
+def _work(world: World) -> tuple[Table, ...]:
+    """What agents may do, what they did, and the trace of it."""
+    size = world.size
+    return (
         table(
             "agent_tools",
             "agent_tool_id agent_id tool_id is_enabled config execution_order created_at",

@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Callable, Iterator
+from datetime import datetime
 from itertools import islice
 from typing import Any
 
@@ -136,21 +137,10 @@ def _workflow(world: World, n: int) -> Document:
     agent, status, began = world.agent_of(n), world.status(n), world.started(n)
     done, about = status not in ("pending", "running"), people.topic(agent)
     ended = began + world.took(n) if done else None
-    took = round(world.took(n).total_seconds() * 1000)
     step = 4 if done else n % 4
     failure = {"code": "Timeout", "message": "timeout", "stackTrace": "", "failedStep": 3, "retryable": True}
     key = id_of("execution", n)
-    checkpoints = [
-        {
-            "checkpointId": id_of(f"checkpoint/{k}", n),
-            "step": k,
-            "agentId": id_of("agent", agent),
-            "state": {"notes": people.topic(n + k)},
-            "createdAt": instant(began + world.took(n) * k / 4),
-            "metadata": {},
-        }
-        for k in range(step if done else 0)
-    ]
+    checkpoints = _checkpoints(world, n, step if done else 0)
     return {
         "id": key,
         "workspaceId": id_of("tenant", world.tenant_of(agent)),
@@ -177,16 +167,7 @@ def _workflow(world: World, n: int) -> Document:
         "input": {"question": f"What is new about {about}?"},
         "output": {"answer": f"See the notes on {about}."} if status == "completed" else None,
         "error": failure if status == "failed" else None,
-        "metrics": {
-            "startedAt": instant(began),
-            "completedAt": instant(ended) if ended else None,
-            "durationMs": took if done else None,
-            "tokensUsed": world.tokens(n) if done else 0,
-            "toolInvocations": n % 5,
-            "latencyP50": took // 3,
-            "latencyP95": took // 2,
-            "latencyP99": took,
-        },
+        "metrics": _metrics(world, n, ended),
         "createdAt": instant(began),
         "updatedAt": instant(ended or began),
         "executedAt": instant(began),
@@ -197,6 +178,34 @@ def _workflow(world: World, n: int) -> Document:
             "traceId": id_of("trace", n).replace("-", ""),
             "tags": about.split(),
         },
+    }
+
+
+def _checkpoints(world: World, n: int, steps: int) -> list[Document]:
+    return [
+        {
+            "checkpointId": id_of(f"checkpoint/{k}", n),
+            "step": k,
+            "agentId": id_of("agent", world.agent_of(n)),
+            "state": {"notes": people.topic(n + k)},
+            "createdAt": instant(world.started(n) + world.took(n) * k / 4),
+            "metadata": {},
+        }
+        for k in range(steps)
+    ]
+
+
+def _metrics(world: World, n: int, ended: datetime | None) -> Document:
+    took = round(world.took(n).total_seconds() * 1000)
+    return {
+        "startedAt": instant(world.started(n)),
+        "completedAt": instant(ended) if ended else None,
+        "durationMs": took if ended else None,
+        "tokensUsed": world.tokens(n) if ended else 0,
+        "toolInvocations": n % 5,
+        "latencyP50": took // 3,
+        "latencyP95": took // 2,
+        "latencyP99": took,
     }
 
 

@@ -37,6 +37,11 @@ _EVENTS = ("suspicious_login", "port_scan", "secret_expiring", "malware_alert", 
 
 
 def tables(world: World) -> tuple[Table, ...]:
+    return (*_rules(world), *_results(world))
+
+
+def _rules(world: World) -> tuple[Table, ...]:
+    """Who there is, what they have, and which policies hold for it."""
     size = world.size
     policies = size.tenants * len(_POLICIES)
     return (
@@ -73,6 +78,13 @@ def tables(world: World) -> tuple[Table, ...]:
             policies * 2,
             partial(_versions, world),
         ),
+    )
+
+
+def _results(world: World) -> tuple[Table, ...]:
+    """What was found, done and paid."""
+    size = world.size
+    return (
         table(
             "policy_evaluations",
             "id tenant_id policy_id resource_id status result score evidence recommendations execution_time_ms"
