@@ -7,7 +7,6 @@ made second, so that a killed run leaves nothing that nobody knows of.
 
 import re
 import secrets
-import socket
 import tempfile
 from pathlib import Path
 
@@ -50,13 +49,6 @@ def private(home: Path) -> Path | None:
     """Name the private folder of `home` while it is there."""
     place = _recorded(home)
     return place if place is not None and _is_ours(place) else None
-
-
-def free_port() -> int:
-    """Find a TCP port that nobody uses just now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def _fits(place: Path, socket_name: str) -> bool:

@@ -15,6 +15,8 @@ from dbops.servers import alive, sockets
 from dbops.servers import redis as rd
 from dbops.stores import redis as store
 
+from answering import free_port
+
 
 def place(folder: Path, server: rd.Server, password: str) -> Redis:
     secret = folder / "secret"
@@ -67,7 +69,7 @@ def test_a_wrong_password_is_told_as_such(folder: Path, redis_server: str, base:
 def test_an_absent_server_is_unreachable(folder: Path) -> None:
     with pytest.raises(Unreachable), store.connect(Redis(url=f"unix://{folder}/none.sock"), target="cache"):
         pass
-    port = sockets.free_port()
+    port = free_port()
     with pytest.raises(Unreachable), store.connect(Redis(url=f"redis://127.0.0.1:{port}"), target="cache"):
         pass
 
@@ -91,7 +93,7 @@ def test_a_user_who_may_not_is_refused_and_a_wrong_command_fails(folder: Path, r
 
 def test_a_certificate_that_nobody_vouches_for_is_refused(folder: Path, certificate: tuple[Path, Path]) -> None:
     cert, key = certificate
-    port = sockets.free_port()
+    port = free_port()
     files = (("tls-cert-file", str(cert)), ("tls-key-file", str(key)))
     tls = (("tls-port", str(port)), *files, ("tls-auth-clients", "no"))
     with rd.running(rd.Server(folder / "redis", settings=tls), "sesame") as server:

@@ -2,7 +2,6 @@
 
 import os
 import signal
-import socket
 import subprocess
 import sys
 import textwrap
@@ -24,6 +23,8 @@ from dbops.errors import AuthenticationFailed, CouldNotVerify, LockBusy, Refused
 from dbops.servers import account
 from dbops.servers import postgres as pg
 from dbops.stores import postgres
+
+from answering import free_port
 
 
 def place(conninfo: str, folder: Path, *, tls: Tls | None = None, **other: str) -> Cluster:
@@ -169,12 +170,6 @@ def test_backends_of_a_killed_run_are_ended_and_those_of_living_ones_are_not(
             postgres.reap_dead_runs(connection, "main")
             with postgres.only_run(here, run, target="main", subject="roles"):
                 pass
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @pytest.fixture(scope="session")

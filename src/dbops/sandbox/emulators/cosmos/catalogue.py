@@ -172,9 +172,6 @@ class Catalogue:
         self._containers[database][container.definition["id"]] = changed
         return changed
 
-    def newest_range(self, container: Container) -> int:
-        return max(each.number for each in container.ranges)
-
     def replace_container(self, database: str, name: str, wish: dict[str, Any]) -> Container:
         before = self.named(database, name)
         definition = containers.replaced(before, wish)

@@ -20,7 +20,6 @@ class Scope:
     low: str
     high: str
     key: Key | None = None
-    by_range: bool = False  # the client named the physical partition itself
 
 
 def of(headers: dict[str, str], container: Container) -> Scope | None:
@@ -36,7 +35,7 @@ def of(headers: dict[str, str], container: Container) -> Scope | None:
         return Scope(key.epk, key.epk, key)
     if number is not None:
         found = living(container, number)
-        return _cut(headers, Scope(found.low, found.high, by_range=True))
+        return _cut(headers, Scope(found.low, found.high))
     if "x-ms-start-epk" in headers:
         return _cut(headers, Scope("", "FF"))
     return None
@@ -44,7 +43,7 @@ def of(headers: dict[str, str], container: Container) -> Scope | None:
 
 def _cut(headers: dict[str, str], scope: Scope) -> Scope:
     low, high = headers.get("x-ms-start-epk", scope.low), headers.get("x-ms-end-epk", scope.high)
-    return Scope(max(low, scope.low), min(high, scope.high), None, scope.by_range)
+    return Scope(max(low, scope.low), min(high, scope.high))
 
 
 def living(container: Container, number: str) -> Range:

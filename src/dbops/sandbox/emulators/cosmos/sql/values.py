@@ -6,8 +6,6 @@ from typing import Any, Final
 
 import orjson
 
-type_names: Final = ("undefined", "null", "boolean", "number", "string", "array", "object")
-
 
 class Undefined:
     """What a path yields that leads nowhere; never part of a result."""
