@@ -11,6 +11,7 @@ DBB208  the archiver fails
 DBB210  there is no backup
 DBB211  the backups of a repository could not be listed
 DBB212  the newest backup is older than promised
+DBB213  what verifications have found could not be recalled
 """
 
 import re
@@ -101,3 +102,8 @@ def too_old(target: str, newest: datetime, promised: timedelta, now: datetime) -
         return None
     message = f"the newest backup is {units.duration(age)} old; the objective is {units.duration(promised)}"
     return Finding(Severity.MISSED, "DBB212", target, message, f"dbops backup run -t {target}")
+
+
+def unrecalled(target: str, why: str) -> Finding:
+    message = f"what was verified could not be recalled: {why}"
+    return Finding(Severity.WARNING, "DBB213", target, message, "dbops vault list tells whether the vault answers")

@@ -15,7 +15,8 @@ _ROLES = """
                 CASE WHEN rolreplication THEN 'REPLICATION' ELSE 'NOREPLICATION' END,
                 CASE WHEN rolbypassrls THEN 'BYPASSRLS' ELSE 'NOBYPASSRLS' END,
                 rolconnlimit, coalesce(' VALID UNTIL ' || quote_literal(rolvaliduntil), ''))
-           || coalesce(E'\\n' || format('COMMENT ON ROLE %I IS %L;', rolname, shobj_description(oid, 'pg_authid')), '')
+           || coalesce(E'\\nCOMMENT ON ROLE ' || quote_ident(rolname) || ' IS '
+                       || quote_literal(shobj_description(oid, 'pg_authid')) || ';', '')
       FROM pg_roles WHERE rolname !~ '^pg_' ORDER BY rolname"""
 _MEMBERS = """
     SELECT format('GRANT %I TO %I%s;', r.rolname, m.rolname,
