@@ -5,6 +5,7 @@ import os
 import re
 import tomllib
 from collections.abc import Callable
+from datetime import date
 from pathlib import Path
 
 import pytest
@@ -416,3 +417,21 @@ def test_a_duration_is_shown_as_exactly_as_it_was_written(write: Write) -> None:
 def _without_nothing(value: object) -> dict[str, object]:
     """TOML has no null."""
     return json.loads(json.dumps(value), object_hook=lambda d: {k: v for k, v in d.items() if v is not None})
+
+
+def test_a_date_may_be_written_as_toml_writes_dates_or_as_text(tmp_path: Path) -> None:
+    segment = "0000000100000000000000A1"
+    for on in ("2026-08-02", '"2026-08-02"'):
+        lost = f'{{ from = "{segment}", to = "{segment}", reason = "disk", on = {on} }}'
+        text = f'[platform]\nname = "x"\n[cluster.main]\ndsn = "host=x"\nbackup.lost = [{lost}]\n'
+        config = parse(tomllib.loads(text), tmp_path / "dbops.toml")
+        assert config.cluster["main"].backup.lost[0].on == date(2026, 8, 2)
+
+
+def test_an_instant_is_no_date_and_lost_wal_runs_forward_on_one_timeline(tmp_path: Path) -> None:
+    one, two = "0000000100000000000000A1", "0000000200000000000000A2"
+    for first, last, on in ((one, one, "2026-08-02T10:00:00Z"), (two, one, "2026-08-02"), (one, two, "2026-08-02")):
+        lost = f'{{ from = "{first}", to = "{last}", reason = "disk", on = {on} }}'
+        text = f'[platform]\nname = "x"\n[cluster.main]\ndsn = "host=x"\nbackup.lost = [{lost}]\n'
+        with pytest.raises(ConfigInvalid, match=r"cluster\.main\.backup\.lost"):
+            parse(tomllib.loads(text), tmp_path / "dbops.toml")

@@ -1,12 +1,12 @@
 """The shape of `[cluster.NAME]`: a PostgreSQL server, its stanza, its repositories, and how it is backed up."""
 
-from datetime import date, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Self
 
 from pydantic import Field, StringConstraints, model_validator
 
-from dbops.config.fields import Dsn, Model, Objectives, Secret, Span, Tls
+from dbops.config.fields import Day, Dsn, Model, Objectives, Secret, Span, Tls
 
 Label = Annotated[str, StringConstraints(pattern=r"^\d{8}-\d{6}F(?:_\d{8}-\d{6}[DI])?$")]
 Segment = Annotated[str, StringConstraints(pattern=r"^[0-9A-F]{24}$")]
@@ -35,7 +35,7 @@ class LostWal(Model):
     first: Segment = Field(alias="from")
     last: Segment = Field(alias="to")
     reason: str
-    on: date = Field(description="when somebody acknowledged it")
+    on: Day = Field(description="when somebody acknowledged it")
 
     @model_validator(mode="after")
     def _ordered(self) -> Self:

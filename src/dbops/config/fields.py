@@ -1,9 +1,9 @@
 """What all parts of `dbops.toml` are made of: strict models, spans, addresses, references to secrets."""
 
 import re
-from datetime import timedelta
+from datetime import date, timedelta
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, cast
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, StringConstraints, WithJsonSchema
 
@@ -51,6 +51,16 @@ class SecretFile(Model):
     generate: bool = Field(default=False, description="write a random secret there, mode 0600, when it is missing")
 
 
+def _day(value: Any) -> Any:
+    if isinstance(value, dict):
+        value = cast("dict[str, Any]", value).get(DATE, value)
+    if not isinstance(value, str):
+        return value
+    return date.fromisoformat(value)
+
+
+DATE = "a date"  # how a date of TOML is marked in JSON
+Day = Annotated[date, BeforeValidator(_day)]
 Span = Annotated[
     timedelta,
     BeforeValidator(lambda value: parse_duration(value) if isinstance(value, str) else value),

@@ -5,6 +5,7 @@ import os
 import secrets
 import stat
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 from typing import Any, cast
 from urllib.parse import unquote
@@ -12,7 +13,7 @@ from urllib.parse import unquote
 from pydantic import ValidationError
 
 from dbops.config import find, problems
-from dbops.config.fields import SecretFile, passwords_in, variables
+from dbops.config.fields import DATE, SecretFile, passwords_in, variables
 from dbops.config.fill import fill
 from dbops.config.model import Config
 from dbops.errors import ConfigInvalid, DbopsError, Refused
@@ -50,7 +51,7 @@ def parse(raw: dict[str, Any], path: Path) -> Config:
     found = problems.across(raw)
     try:
         # As JSON, because strict means for JSON what it means for TOML: "5" is no number, but a list is a tuple.
-        told = json.dumps(_beside(raw, path.resolve().parent), default=_no_text)
+        told = json.dumps(_beside(raw, path.resolve().parent), default=_dates)
         config = Config.model_validate_json(told, strict=True)
     except ValidationError as error:
         found = [*problems.of_error(error), *found]
@@ -61,9 +62,9 @@ def parse(raw: dict[str, Any], path: Path) -> Config:
     raise ConfigInvalid(f"{path} is not valid:\n{listed}", hint="dbops config schema describes every key")
 
 
-def _no_text(value: Any) -> Any:
-    """No key is a date or a time: let the model refuse it at its place."""
-    return {"a date or time": str(value)}
+def _dates(value: Any) -> Any:
+    """JSON has no dates: mark them, so that only a key that is a date takes one."""
+    return {DATE if type(value) is date else "a date or time": str(value)}
 
 
 _PATHS = frozenset({"file", "pgbackrest_config", "data_directory", "root_cert", "cert", "key"})

@@ -1,13 +1,13 @@
 """The shape of `dbops.toml`: pure, frozen, strict. Secrets are references; nothing here resolves them."""
 
-from datetime import date, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, StringConstraints, model_validator
 
 from dbops.config.clusters import Cluster
-from dbops.config.fields import TARGET_NAME, Dsn, Model, Objectives, RoleName, Secret, Span, Tls
+from dbops.config.fields import TARGET_NAME, Day, Dsn, Model, Objectives, RoleName, Secret, Span, Tls
 
 
 class Platform(Model):
@@ -46,8 +46,8 @@ class View(Model):
 class Hold(Model):
     """Rows of this span are evidence: nothing of it is retired until the hold is taken out."""
 
-    first: date = Field(alias="from")
-    last: date = Field(alias="to", description="the first day that is free again")
+    first: Day = Field(alias="from")
+    last: Day = Field(alias="to", description="the first day that is free again")
     reason: str
 
 

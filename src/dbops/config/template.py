@@ -21,6 +21,16 @@ tls = { mode = "verify-full" }
 # data_directory = "/var/lib/postgresql/15/main"
 # run_as = "postgres"                      # the account that runs pgBackRest
 # objectives = { rpo = "5m", rto = "1h", backup_age = "25h" }
+# repository.1 = { path = "/var/lib/pgbackrest", cipher = { file = "/etc/dbops/secrets/repository", generate = true } }
+
+# When 'dbops backup run' takes which backup, and what 'dbops backup expire' keeps.
+[cluster.main.backup]
+full = "02:00"                             # every day, UTC
+diff = "6h"                                # between them; every other run is incremental
+keep = 7                                   # full backups, with all that needs them
+# keep_for = "14 days"                     # any moment of the last 14 days stays within reach
+# hold = [{ label = "20260801-020000F", reason = "audit of 2026" }]   # never expired
+# lost = [{ from = "0000000100000000000000A1", to = "0000000100000000000000A1", reason = "disk", on = 2026-08-02 }]
 
 # One database of it; its dsn is the owner's. One such table for each service.
 [postgres.orders]
