@@ -70,7 +70,9 @@ def running(folder: Path) -> Generator[Azurite]:
     folder.mkdir(mode=0o700)
     assert _PROGRAM.exists(), "Azurite is not there: run scripts/setup --for-tests"
     port = free_port()
-    options = ["--blobPort", str(port), "--location", str(folder), "--silent", "--disableTelemetry"]
+    # In memory: in files, an upload that breaks off closes a descriptor that it is still writing to, and what it had
+    # left to write lands in, or is cut off from, the blobs of others.
+    options = ["--blobPort", str(port), "--inMemoryPersistence", "--silent", "--disableTelemetry"]
     child = process.start(
         [_NODE, _PROGRAM, "--skipApiVersionCheck", "--disableProductStyleUrl", *options], log=folder / "log"
     )
