@@ -1,8 +1,10 @@
 """What a restore is told, and what it reached; pure."""
 
-from dataclasses import dataclass, field
-from datetime import datetime
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Literal
+
+from dbops.engine.finding import Verdict
 
 Kind = Literal["time", "lsn", "xid", "name", "immediate", "default"]  # as pgBackRest calls them
 
@@ -33,18 +35,6 @@ class Truth:
     stopped_at: str | None  # its own words for why replay ended here
 
 
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """Settings that a hot standby may not have lower than its primary had, as pg_control keeps them."""
-
-    values: tuple[tuple[str, int], ...] = ()
-
-    def at_least(self, name: str, value: int) -> "Limits":
-        told = dict(self.values)
-        told[name] = max(value, told.get(name, 0))
-        return Limits(tuple(sorted(told.items())))
-
-
 def options(aim: Aim) -> tuple[str, ...]:
     """Say it on pgBackRest's command line."""
     told = [f"--set={aim.label}", f"--repo={aim.repository}", f"--type={aim.kind}"]
@@ -60,6 +50,52 @@ def options(aim: Aim) -> tuple[str, ...]:
 
 
 @dataclass(frozen=True, slots=True)
+class Goal:
+    """What was chosen to be restored, and what it will take."""
+
+    aim: Aim
+    wanted: str  # as the operator asked for it: "2026-11-21T04:26:21Z"
+    size: int  # bytes of the restored cluster
+    segments: int  # of WAL to be read
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Left:
+    """A scratch copy of another run."""
+
+    name: str
+    target: str
+    folder: str
+    run: str
+    alive: bool  # its run is still at it
+    kept: bool
+    until: datetime | None  # None: until somebody removes it
+    ours: bool  # its folder carries our mark, or was not made yet
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What is known before a scratch copy is made."""
+
+    target: str
+    goal: Goal
+    folder: str  # where it goes, for the preview
+    free: int  # bytes
+    occupied: bool  # something is there already
+    left: tuple[Left, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What the operator asked for."""
+
+    verify: bool = False
+    keep: bool = False
+    ttl: timedelta | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Connect:
     """How to reach a scratch copy that is kept."""
 
@@ -70,30 +106,34 @@ class Connect:
 
 
 @dataclass(frozen=True, slots=True)
-class Restored:
-    """One restore, with what it took and what it really reached."""
+class Looked:
+    """What a verification looked at."""
 
-    target: str
-    label: str
-    folder: str
-    size_bytes: int
-    restored_s: float
-    consistent_s: float
-    writable_s: float
-    truth: Truth
-    verdict: str | None = None  # of --verify
-    connect: Connect | None = None
-    kept_until: datetime | None = None
-    verified: "Counted | None" = None
+    databases: int
+    tables: int
+    rows: int
+    indexes: int
+    took: timedelta
 
 
 @dataclass(frozen=True, slots=True)
-class Counted:
-    """What a verification looked at."""
+class Restored:
+    """One restore: what it took, and what it really reached."""
 
-    databases: int = 0
-    tables: int = 0
-    rows: int = 0
-    indexes: int = 0
-    seconds: float = 0.0
-    by_table: tuple[tuple[str, int], ...] = field(default=(), repr=False)
+    target: str
+    label: str
+    repository: int
+    wanted: str
+    folder: str
+    size_bytes: int
+    restored: timedelta  # until the files were back
+    consistent: timedelta  # until it let readers in; all three from the start of the restore
+    writable: timedelta | None  # until it took writes; None: it stays read-only
+    timeline: int
+    lsn: str | None
+    last_commit: datetime | None
+    stopped_at: str | None
+    verdict: Verdict | None = None  # of --verify
+    looked: Looked | None = None
+    connect: Connect | None = None
+    kept_until: datetime | None = None

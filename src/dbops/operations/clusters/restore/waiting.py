@@ -25,7 +25,9 @@ _STOPPING = re.compile(r"(?:recovery stopping [^\n]*|redo done at [^\n]*)")
 _TOO_LOW = re.compile(r"(max_\w+) = \d+ is a lower setting than on the primary server, where its value was (\d+)")
 _NO_SPACE = "No space left on device"
 _FOR_GOOD = re.compile(r"does not exist|authentication failed|no pg_hba.conf entry|not permitted to log in")
-_OUR_KNOCKING = re.compile(r"FATAL:  the database system is (?:starting up|not yet accepting connections)")
+_OUR_KNOCKING = re.compile(
+    r"FATAL:  the database system is (?:starting up|not yet accepting connections|in recovery mode)"
+)
 _ITS_DETAIL = "DETAIL:  Consistent recovery state has not been yet reached."
 
 Connect = Callable[[], "psycopg.Connection | None"]

@@ -1,0 +1,187 @@
+"""Carry out one step of a scratch restore."""
+
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from typing import assert_never
+
+from psycopg.conninfo import conninfo_to_dict
+
+from dbops.config.load import resolve
+from dbops.config.model import Cluster, Config
+from dbops.engine import clock
+from dbops.engine.finding import Finding, verdict
+from dbops.engine.plan import Step
+from dbops.engine.run import Run
+from dbops.errors import DbopsError
+from dbops.operations.clusters import durations
+from dbops.operations.clusters.restore import examine, moving, places, starting
+from dbops.operations.clusters.restore.facts import Connect, Facts, Looked, Restored, Wanted
+from dbops.operations.clusters.restore.plan import Action, Examine, Keep, Move, Remove, RemoveScratch, Start
+from dbops.servers import account, postgres, scratch, sockets
+
+
+@dataclass(slots=True)
+class Told:
+    """What a restore came to, for whoever asked for it."""
+
+    restored: list[Restored] = field(default_factory=list[Restored])
+    findings: list[Finding] = field(default_factory=list[Finding])
+
+
+@dataclass(slots=True)
+class Doing:
+    """One restore on its way."""
+
+    config: Config
+    facts: Facts
+    wanted: Wanted
+    run: Run
+    place: places.Scratch
+    told: Told
+    began: float = field(default_factory=clock.monotonic)
+    restored_s: float = 0.0
+    running: starting.Running | None = None
+    examined: examine.Examined | None = None
+    made: bool = False
+    kept: bool = False
+
+    @property
+    def cluster(self) -> Cluster:
+        return self.config.cluster[self.facts.target]
+
+
+def apply(doing: Doing, step: Step[Action]) -> None:
+    """Do what one step says."""
+    match step.action:
+        case RemoveScratch(name):
+            remove(doing.run, name)
+        case Move():
+            _move(doing)
+        case Start():
+            _start(doing)
+        case Examine():
+            _examine(doing)
+        case Keep():
+            _keep(doing)
+        case Remove():
+            _tell(doing)
+            give_up(doing)
+        case _:
+            assert_never(step.action)
+
+
+def remove(run: Run, name: str) -> None:
+    """Remove the copy of another run, unless that run has come back to life or is faster than we."""
+    for one in places.recorded(run.state_dir):
+        if one.name == name:
+            with places.held(run, one):
+                places.remove(run.state_dir, one)
+
+
+def give_up(doing: Doing) -> None:
+    """Leave nothing behind of a copy that nobody asked to keep."""
+    if doing.made:
+        places.remove(doing.run.state_dir, doing.place)
+        doing.made = False
+
+
+def _move(doing: Doing) -> None:
+    doing.began = clock.monotonic()
+    doing.made = True
+    places.make(doing.run.state_dir, doing.place)
+    home = doing.place.home
+    aim, target = doing.facts.goal.aim, doing.facts.target
+    moving.move(doing.cluster, aim, home / "data", target=target, tablespaces=home / "tablespaces")
+    doing.restored_s = clock.monotonic() - doing.began
+
+
+def _start(doing: Doing) -> None:
+    facts = doing.facts
+    before = clock.monotonic() - doing.began
+    doing.running = starting.start(
+        doing.cluster, facts.goal.aim, doing.place.home, target=facts.target, users=_users(doing.cluster, facts.target)
+    )
+    truth = doing.running.truth
+    took = durations.Took(
+        facts.target,
+        clock.now().isoformat(),
+        facts.goal.aim.label,
+        facts.goal.size,
+        facts.goal.segments,
+        round(doing.restored_s, 3),
+        round(before + truth.consistent_s, 3),
+        round(before + truth.reached_s, 3),
+    )
+    durations.note(doing.run.state_dir, took)
+    doing.told.restored.append(_restored(doing, took))
+    doing.told.findings += examine.harmless(facts.target, examine.what_it_brought(doing.running.conninfo))
+
+
+def _restored(doing: Doing, took: durations.Took) -> Restored:
+    assert doing.running is not None  # noqa: S101
+    truth, goal = doing.running.truth, doing.facts.goal
+    return Restored(
+        target=doing.facts.target,
+        label=goal.aim.label,
+        repository=goal.aim.repository,
+        wanted=goal.wanted,
+        folder=doing.place.folder,
+        size_bytes=goal.size,
+        restored=timedelta(seconds=took.restored_s),
+        consistent=timedelta(seconds=took.consistent_s),
+        writable=timedelta(seconds=took.writable_s) if truth.promoted else None,
+        timeline=truth.timeline,
+        lsn=truth.lsn,
+        last_commit=truth.last_commit,
+        stopped_at=truth.stopped_at,
+    )
+
+
+def _examine(doing: Doing) -> None:
+    assert doing.running is not None  # noqa: S101
+    began = clock.monotonic()
+    target = doing.facts.target
+    found = examine.examine(doing.running.conninfo)
+    live = examine.live(doing.cluster, doing.run, target)
+    doing.examined = found
+    findings = examine.check(target, found, live)
+    doing.told.findings += findings
+    looked = Looked(
+        databases=len(found.databases),
+        tables=len(found.tables),
+        rows=sum(one.rows or 0 for one in found.tables),
+        indexes=found.indexes,
+        took=timedelta(seconds=clock.monotonic() - began),
+    )
+    _amend(doing, verdict=verdict(findings), looked=looked)
+
+
+def _keep(doing: Doing) -> None:
+    assert doing.running is not None  # noqa: S101
+    ttl = doing.wanted.ttl
+    until: datetime | None = None if ttl is None else clock.now() + ttl
+    doing.place = places.keep(doing.run.state_dir, doing.place, until)
+    doing.kept = True
+    server = scratch.at(doing.place.home)
+    folder = sockets.folder(server.home, server.socket_name)
+    port = int(server.socket_name.rpartition(".")[2])
+    psql = f"psql '{postgres.conninfo(server, user=doing.running.superuser)}'"
+    _amend(doing, connect=Connect(str(folder), port, doing.running.superuser, psql), kept_until=until)
+    _tell(doing)
+
+
+def _amend(doing: Doing, **changes: object) -> None:
+    doing.told.restored[-1] = replace(doing.told.restored[-1], **changes)  # pyright: ignore[reportArgumentType]
+
+
+def _tell(doing: Doing) -> None:
+    """Remember beside the backups what was proved of the set."""
+
+
+def _users(place: Cluster, target: str) -> tuple[str, ...]:
+    """Guess who may enter: the administrator, the account, and the name that initdb is mostly given."""
+    told: list[str] = []
+    with suppress(DbopsError):  # its dsn may be a secret that is not here: restores work without it
+        told.append(str(conninfo_to_dict(resolve(place.dsn, target=target)).get("user") or ""))
+    return tuple(dict.fromkeys(one for one in (*told, postgres.SUPERUSER, account.name()) if one))
