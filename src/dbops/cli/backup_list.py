@@ -19,10 +19,9 @@ if TYPE_CHECKING:
 _COLUMNS = (
     Column("backup"),
     Column("taken (UTC)"),
-    *(Column(name, right=True) for name in ("took", "cluster", "added", "needs")),
+    *(Column(name, right=True) for name in ("took", "cluster", "added")),
     Column("verified"),
-    Column("restorable until"),
-    Column("", shrinks=True),
+    Column("restorable to"),
 )
 
 
@@ -64,20 +63,19 @@ def _screen(one: "ClusterTold", now: datetime) -> Screen:
         parts.append(Line(f"repository {place.key} ({cipher}){state}", tone, indent=1))
         if sets:
             parts.append(Table(_COLUMNS, tuple(_row(each, sets, now) for each in sets)))
+            parts += [line for each in sets for line in _notes(each)]
     return tuple(parts)
 
 
 def _row(one: "Listed", sets: "list[Listed]", now: datetime) -> tuple[Cell, ...]:
     return (
-        Cell(f"{'  ' * (1 + _depth(one, sets))}{one.label.rpartition('_')[2]}"),
-        Cell(f"{one.stopped:%Y-%m-%d %H:%M:%S}"),
+        Cell(f"{'  ' * _depth(one, sets)}{one.label.rpartition('_')[2]}"),
+        Cell(f"{one.stopped:%Y-%m-%d %H:%M}"),
         Cell(units.duration(one.took) if one.took >= timedelta(seconds=1) else "<1 s"),
         Cell(units.size(one.size_bytes)),
         Cell(units.size(one.repository_added_bytes)),
-        Cell(units.size(one.repository_bytes)),
         _verified(one, now),
         _until(one),
-        _notes(one),
     )
 
 
@@ -93,7 +91,7 @@ def _depth(one: "Listed", sets: "list[Listed]") -> int:
 def _verified(one: "Listed", now: datetime) -> Cell:
     if one.verified is None:
         return Cell("never", Tone.FAINT)
-    told = f"{one.verified.depth}, {units.duration(now - one.verified.at)} ago"
+    told = f"{one.verified.depth} {units.duration(now - one.verified.at)} ago"
     match one.verified.verdict:
         case Verdict.GOOD:
             return Cell(told, Tone.GOOD)
@@ -107,18 +105,21 @@ def _until(one: "Listed") -> Cell:
     if not one.complete or one.restorable is None:
         return Cell("not at all", Tone.BAD)
     at = one.restorable.until
-    told = "its own end" if at is None else f"~{at:%Y-%m-%d %H:%M:%S}"
+    told = "its own end" if at is None else f"~{at:%m-%d %H:%M:%S}"
     return Cell(told, Tone.WARN if one.restorable.missing_segment else Tone.PLAIN)
 
 
-def _notes(one: "Listed") -> Cell:
-    notes = [f"held: {one.held}"] if one.held else []
+def _notes(one: "Listed") -> list[Line]:
+    """Tell below the table what has no column: few sets have any of it."""
+    notes: list[tuple[str, Tone]] = []
     if one.page_errors:
-        notes.append("DAMAGED PAGES")
+        notes.append(("holds damaged pages", Tone.BAD))
     if not one.complete:
-        notes.append("ITS WAL IS MISSING")
+        notes.append((f"cannot be restored: WAL from {one.wal_start} on is missing", Tone.BAD))
     elif one.restorable is not None and one.restorable.missing_segment:
-        notes.append(f"then {one.restorable.missing_segment} is missing")
+        notes.append((f"not beyond {one.restorable.missing_segment}, which is missing", Tone.WARN))
+    if one.held:
+        notes.append((f"held: {one.held}", Tone.PLAIN))
     if reason := one.annotations.get("reason"):
-        notes.append(reason)
-    return Cell("; ".join(notes), Tone.BAD if one.page_errors or not one.complete else Tone.FAINT)
+        notes.append((f"taken because: {reason}", Tone.FAINT))
+    return [Line(f"{one.label}: {note}", tone, indent=2) for note, tone in notes]

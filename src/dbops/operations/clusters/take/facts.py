@@ -67,6 +67,7 @@ class Facts:
     stanza: str
     repositories: tuple[Repository, ...]
     orphans: tuple[Orphan, ...] = ()
+    running: bool = False  # somebody holds pgBackRest's lock: these orphans, or a backup
     archiver: Archiver = Archiver()
     vault: bool = True  # there is one for the configuration
     segment_size: int = 16 << 20

@@ -40,7 +40,8 @@ def explained(error: DbopsError, place: Cluster, run: Run, *, target: str, repos
     number = cause.returncode if isinstance(cause, process.ProgramFailed) else 0
     said = "\n".join(cause.last) if isinstance(cause, process.ProgramFailed) else error.message
     if number == LOCKED:
-        return _locked(said, target)
+        match = _LOCK.search(said)
+        return locked(Path(match["path"]) if match else None, target)
     if full := _FULL.search(said):
         return BackupFailed(
             f"repository {repository} is full: {full['path']} could not be written",
@@ -59,10 +60,10 @@ def explained(error: DbopsError, place: Cluster, run: Run, *, target: str, repos
     return kind(f"repository {repository}: {error.message}", hint=_HINTS.get(number, error.hint), target=target)
 
 
-def _locked(said: str, target: str) -> LockBusy:
-    match = _LOCK.search(said)
-    who = orphans.holders(Path(match["path"])) if match else []
-    told = "; ".join(orphans.told(pid) for pid in who[:1]) or "it has just let go"
+def locked(lock: Path | None, target: str) -> LockBusy:
+    """Tell who holds pgBackRest's lock."""
+    who = orphans.holders(lock) if lock else []
+    told = "; ".join(orphans.told(pid) for pid in who[:1]) or "it has just let go, or is another account's"
     message = f"another pgBackRest is at work on the stanza: {told}"
     return LockBusy(message, hint="wait for it with --lock-wait 1h, or see what it does", target=target)
 

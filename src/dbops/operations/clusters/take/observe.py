@@ -70,19 +70,20 @@ def observe(config: Config, target: str, run: Run) -> Facts:
     place = config.cluster[target]
     with postgres.connect(place, run, target=target) as connection:
         told = postgres.record(connection, _ARCHIVER)
+    stanza = _stanza(place, target)
     return Facts(
         target,
-        place.stanza or "",
-        repositories(place, target=target),
+        stanza.name,
+        _repositories(place, stanza),
         orphans.find(place),
+        stanza.backup_running,
         Archiver(bool(told["failing"]), told["last_failed_wal"], told["last_failed_time"]),
         vault=config.vault is not None,
         segment_size=told["segment_size"],
     )
 
 
-def repositories(place: Cluster, *, target: str) -> tuple[Repository, ...]:
-    """Ask what each repository holds; a stanza that none of them knows is refused."""
+def _stanza(place: Cluster, target: str) -> pgbackrest.StanzaInfo:
     found = [one for one in pgbackrest.info(place, target=target) if one.name == place.stanza]
     if not found or found[0].status == pgbackrest.MISSING_PATH:
         raise Refused(
@@ -90,6 +91,15 @@ def repositories(place: Cluster, *, target: str) -> tuple[Repository, ...]:
             hint=f"bring the cluster under backup: dbops backup init -t {target}",
             target=target,
         )
+    return found[0]
+
+
+def running(place: Cluster, *, target: str) -> bool:
+    """Ask whether somebody holds pgBackRest's lock."""
+    return _stanza(place, target).backup_running
+
+
+def _repositories(place: Cluster, stanza: pgbackrest.StanzaInfo) -> tuple[Repository, ...]:
     own = settings(place)
     return tuple(
         Repository(
@@ -97,9 +107,9 @@ def repositories(place: Cluster, *, target: str) -> tuple[Repository, ...]:
             one.status,
             one.message,
             own.option(f"repo{one.key}-path"),
-            tuple(_set(each) for each in found[0].backups if each.repository == one.key),
+            tuple(_set(each) for each in stanza.backups if each.repository == one.key),
         )
-        for one in found[0].repositories
+        for one in stanza.repositories
     )
 
 

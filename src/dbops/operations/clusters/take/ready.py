@@ -7,6 +7,7 @@ from functools import partial
 from pathlib import Path
 
 from dbops.config.model import Cluster, Config
+from dbops.engine import clock, stop
 from dbops.engine.plan import Ready
 from dbops.engine.run import Progress, Run
 from dbops.errors import ConfigInvalid, CouldNotVerify, Refused, Unreachable, UsageError, VerifiedBad
@@ -14,8 +15,10 @@ from dbops.operations.clusters import locks
 from dbops.operations.clusters.take import check, plan
 from dbops.operations.clusters.take.apply import Doing, apply
 from dbops.operations.clusters.take.facts import Action, Schedule, Taken, Wanted
-from dbops.operations.clusters.take.failures import BackupFailed
-from dbops.operations.clusters.take.observe import observe, refuse_wrong_account
+from dbops.operations.clusters.take.failures import BackupFailed, locked
+from dbops.operations.clusters.take.observe import observe, refuse_wrong_account, running, settings
+
+_LOOK_AGAIN_S = 0.5
 
 
 def targets(config: Config, names: Sequence[str]) -> list[str]:
@@ -39,6 +42,15 @@ def schedule(place: Cluster) -> Schedule:
     return Schedule(timedelta(hours=int(hours), minutes=int(minutes)), place.backup.diff)
 
 
+def _await_the_other(place: Cluster, run: Run, target: str) -> None:
+    """Wait for a pgBackRest that somebody else has started, as long as --lock-wait allows."""
+    deadline = clock.monotonic() + run.lock_wait.total_seconds()
+    while running(place, target=target):
+        if clock.monotonic() >= deadline:
+            raise locked(settings(place).lock, target)
+        stop.pause(_LOOK_AGAIN_S)
+
+
 @contextmanager
 def run(
     config: Config,
@@ -58,6 +70,9 @@ def run(
         raise ConfigInvalid("the configuration is kept in a vault, and there is none", hint="add [vault]")
     with locks.held(config, target, run) as guard:
         facts = observe(config, target, run)
+        if facts.running and not facts.orphans and not run.plan_only:
+            _await_the_other(place, run, target)
+            facts = observe(config, target, run)
         if not any(one.readable for one in facts.repositories):
             raise Refused(
                 f"no repository can be read: {'; '.join(one.message for one in facts.repositories)}",
