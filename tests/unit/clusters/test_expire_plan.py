@@ -281,3 +281,42 @@ def test_what_differs_from_the_simulation_is_bad() -> None:
     broken = replace(wanted.backups[0], bad="WAL is missing")
     assert "is not any more" in told(replace(wanted, backups=(broken, *wanted.backups[1:])))[0]
     assert "nothing is known" in next(iter(check.compared("main", {1: wanted}, [], gone))).message
+
+
+def test_the_last_good_set_stays_although_its_full_backup_is_not_counted() -> None:
+    broken, newer = full(10, bad="WAL is missing"), full(20)
+    label = f"{broken.label}_{stamp(30)}I"
+    last = replace(full(30), label=label, kind="incr", needs=frozenset({broken.label}))
+    older = full(5)
+    why = reasons(held_by(older, broken, last, newer), Promise(1), NOW)
+    assert why[last.label] == ("the last good one",)
+    assert why[broken.label] == (f"{last.label} needs it",)
+    assert older.label not in why
+
+
+def test_each_timeline_keeps_its_own_way_into_the_span() -> None:
+    left = full(10)  # its timeline was left for another one, in the middle of the span
+    taken = replace(full(20), until=(Until(2, segment(HOURS, 2), at(HOURS)),))
+    promise = Promise(1, timedelta(hours=HOURS - 25))
+    assert expired(held_by(left, taken, full(40)), promise, NOW) == ()
+
+
+def test_the_archive_of_an_earlier_incarnation_goes_with_its_last_set() -> None:
+    earlier = Wal("14-1", (segment(3),), current=False)
+    holding = held_by(full(10))
+    action = wal_of(replace(holding, wal=(*holding.wal, earlier)))
+    assert action is not None
+    assert action.whole == ("14-1",)
+    fresh = wal_of(replace(holding, wal=(*holding.wal, replace(earlier, current=True))))
+    assert fresh is not None
+    assert fresh.whole == ()  # the cluster writes there, and its first backup is still to come
+
+
+def test_a_backup_that_may_be_resumed_is_no_leftover() -> None:
+    resumable = f"{stamp(90)}F"
+    holding = replace(held_by(full(0)), leftovers=(resumable,), newest=resumable)
+    assert plan("main", [holding], Promise(1), NOW).steps == ()
+    old = replace(holding, leftovers=("20200101-000000F", resumable))
+    [step] = plan("main", [old], Promise(1), NOW).steps
+    assert "20200101-000000F" in step.summary
+    assert resumable not in step.summary
