@@ -70,16 +70,12 @@ class Reader:
                     seen = lsn
                     yield Mark(lsn, _EPOCH, committed=False, name=match[2].decode("utf-8", "replace"))
 
-    def last_record(self, segment: int) -> int | None:
-        """Tell where the last record of a segment begins."""
-        last = None
-        for match in _RECORD.finditer(self._dump(None, max(segment - 1, self._first(segment)), segment)):
-            last = match[1]
-        return None if last is None else parse_lsn(last.decode())
-
-    def _first(self, number: int) -> int:
-        run = self.track.run(number)
-        return number if run is None else run[0]
+    def record_from(self, lsn: int, first: int, last: int) -> int | None:
+        """Find where the first record begins at or after a position."""
+        for match in _RECORD.finditer(self._dump(None, first, last)):
+            if (found := parse_lsn(match[1].decode())) >= lsn:
+                return found
+        return None
 
     def _batches(self, first: int, last: int) -> Iterator[tuple[int, int]]:
         """Cut a range; each batch begins with the segment that the one before ended with."""

@@ -105,6 +105,7 @@ class Window:
     duplicates: tuple[str, ...] = ()
     unread: tuple[str, ...] = ()  # repositories, and why
     about: tuple[str, ...] = ()  # why a border is not exact
+    foreign: int | None = None  # the identity of a server that is not the cluster behind the stanza
 
 
 @dataclass(frozen=True, slots=True)
