@@ -10,7 +10,7 @@ from dbops.config.model import Config
 from dbops.engine.plan import Ready
 from dbops.engine.run import Run
 from dbops.errors import LockBusy, Refused, UsageError
-from dbops.operations.clusters.restore import places, plan
+from dbops.operations.clusters.restore import guarding, places, plan
 from dbops.operations.clusters.restore.apply import Doing, Told, apply, give_up, remove
 from dbops.operations.clusters.restore.facts import Facts, Goal, Wanted
 from dbops.servers import account
@@ -45,7 +45,7 @@ def scratch(
     """Plan a restore beside the cluster. No lock of the cluster is needed: nothing of it is touched."""
     _refuse_another_account(config, target)
     place = places.describe(run, target, to)
-    guard_production(config, place.home, target)
+    guarding.refuse_production(config, place.home, target=target)
     if not run.plan_only:
         account.refuse_closed(place.home)
     facts = Facts(
@@ -81,16 +81,6 @@ def clean(run: Run, now: datetime, *, all_kept: bool) -> Generator[Ready[plan.Ac
 
     planned = plan.clean("scratch", places.left(run), now, all_kept=all_kept)
     yield Ready(planned, act, goes_on_after=(LockBusy,))
-
-
-def guard_production(config: Config, path: Path, target: str) -> None:
-    """Refuse a folder that anything of the platform uses, in whatever disguise."""
-    whole = path.resolve()
-    used = {place.data_directory.resolve() for place in config.cluster.values() if place.data_directory is not None}
-    used |= {one.path.resolve() for place in config.cluster.values() for one in place.repository.values() if one.path}
-    for one in used:
-        if whole == one or one in whole.parents or whole in one.parents:
-            raise Refused(f"{path} is, holds, or lies in {one}, which the platform uses", target=target)
 
 
 def _refuse_another_account(config: Config, target: str) -> None:
