@@ -1,0 +1,27 @@
+"""The rest of a stanza-create that was killed: pgBackRest takes it for corruption, and asks for a human."""
+
+import shutil
+from pathlib import Path
+
+
+def is_half(repository: Path, stanza: str) -> bool:
+    """Tell whether a stanza was begun in this folder, and not finished: even a torn temporary file counts.
+
+    Nothing was archived yet, because archiving needs both info files; where there is an archive or a backup, it is
+    damage and no beginning.
+    """
+    archive, backup = (repository / part / stanza for part in ("archive", "backup"))
+    folders = [folder for folder in (archive, backup) if folder.exists()]
+    if not folders:
+        return False
+    whole = (archive / "archive.info").exists() and (backup / "backup.info").exists()
+    kept = [entry for folder in folders for entry in folder.iterdir() if entry.is_dir()]
+    return not whole and not kept
+
+
+def clear_half(repository: Path, stanza: str) -> None:
+    """Remove what such a creation left; anything else is not touched."""
+    if is_half(repository, stanza):
+        for folder in (repository / part / stanza for part in ("archive", "backup")):
+            if folder.exists():
+                shutil.rmtree(folder)
