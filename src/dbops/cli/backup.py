@@ -1,10 +1,11 @@
 """`dbops backup`: clusters under backup, their backups, and whether those would bring the cluster back."""
 
-from dbops.cli import backup_expire, backup_list, backup_run
+from dbops.cli import backup_expire, backup_init, backup_list, backup_run
 from dbops.cli.door import family
 
 app = family("backup")
 
+backup_init.verbs(app)
 backup_expire.verbs(app)
 backup_run.verbs(app)
 backup_list.verbs(app)
