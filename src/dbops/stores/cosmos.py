@@ -7,7 +7,7 @@ range from its beginning when it does not understand a continuation, and a chang
 import base64
 import logging
 from collections.abc import Generator, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -64,10 +64,6 @@ class Container:
     definition: Mapping[str, Any]
     proxy: ContainerProxy
     target: str
-
-    @property
-    def partition_key_paths(self) -> tuple[str, ...]:
-        return tuple(cast("list[str]", self.definition.get("partitionKey", {}).get("paths", [])))
 
     def ranges(self) -> tuple[FeedRange, ...]:
         """Return the parts that can be read side by side: today's physical partitions."""
@@ -206,7 +202,8 @@ def connect(place: Cosmos, *, target: str, timeout: timedelta | None = None) -> 
     endpoint = resolve(place.endpoint, target=target)
     patience = Patience.within(timeout)
     wire = Wire(_WORDS, patience, target=target, root_cert=place.root_cert, busy=_BUSY, resends=False)
-    with translated(target), azure.signed_in(place, endpoint, target=target, within=timeout) as credential:
+    signed_in = azure.signed_in(place, endpoint, target=target, within=timeout)
+    with translated(target), closing(wire), signed_in as credential:
         _refuse_what_is_no_key(credential, target)
         with wire.opening():
             client = CosmosClient(endpoint, credential, transport=wire, **_retries(patience))
@@ -214,7 +211,6 @@ def connect(place: Cosmos, *, target: str, timeout: timedelta | None = None) -> 
             yield _database(client, resolve(place.database, target=target), target, wire.spent)
         finally:
             client.close()
-            wire.close()
 
 
 def _refuse_what_is_no_key(credential: Any, target: str) -> None:

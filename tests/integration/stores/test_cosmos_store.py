@@ -18,6 +18,7 @@ from dbops.servers.emulator import Server
 from dbops.stores import cosmos
 from dbops.stores.azure import Conflict, Exists, Missing, Throttled, TooLarge
 from dbops.stores.cosmos import Container, ContinuationLost, Database
+from dbops.stores.wire import Wire
 
 Faulty = Callable[..., None]
 _COUNT = 300
@@ -313,3 +314,20 @@ def test_an_etag_of_yesterday_is_a_conflict(container: Container) -> None:
     operations: list[tuple[Any, ...]] = [("replace", ("0001", dict(old)), {"if_match_etag": old["_etag"]})]
     with pytest.raises(Conflict):
         container.batch(operations, "ws1")
+
+
+def test_a_connection_that_fails_while_it_is_opened_is_closed(
+    cosmos_server: Server, faults: Faulty, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    closed: list[Wire] = []
+    close = Wire.close
+
+    def noticed(wire: Wire) -> None:
+        closed.append(wire)
+        close(wire)
+
+    monkeypatch.setattr(Wire, "close", noticed)
+    faults({"path": "^/$", "status": 403})
+    with pytest.raises(Refused), cosmos.connect(place(cosmos_server), target="t"):
+        pass
+    assert len(closed) == 1
