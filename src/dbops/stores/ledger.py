@@ -79,7 +79,7 @@ def observe(connection: Connection, *, target: str) -> int | None:
     if foreign is not None and foreign[0] is not None:
         raise Refused(
             f"schema dbops, or something in it, belongs to {foreign[0]}: what it says or does cannot be trusted",
-            hint="look at it, then hand it to the administrator or drop it: ALTER SCHEMA dbops OWNER TO ...",
+            hint="look at it, then drop it or hand it over: ALTER SCHEMA, ALTER TABLE, ALTER FUNCTION ... OWNER TO ...",
             target=target,
         )
     there = connection.execute("SELECT to_regclass('dbops.version') IS NOT NULL").fetchone()
