@@ -110,18 +110,27 @@ def groups(vault: Store, prefix: str = "") -> Iterator[Group]:
 
 def listing(vault: Store, prefix: str = "") -> Iterator[Found]:
     """Tell every artifact below `prefix` (`<tier prefix><store>/<target>/` or less of it)."""
-    waiting: deque[Future[Found]] = deque()
+    waiting: deque[Future[Found | None]] = deque()
     with ThreadPoolExecutor(_READ_AT_ONCE, thread_name_prefix="manifests") as pool:
         try:
             for group in groups(vault, prefix):
-                waiting.append(pool.submit(look, vault, group))
-                if len(waiting) >= _READ_AHEAD:
-                    yield waiting.popleft().result()
+                waiting.append(pool.submit(_still, vault, group))
+                if len(waiting) >= _READ_AHEAD and (found := waiting.popleft().result()) is not None:
+                    yield found
             while waiting:
-                yield waiting.popleft().result()
+                if (found := waiting.popleft().result()) is not None:
+                    yield found
         finally:
             for future in waiting:
                 future.cancel()
+
+
+def _still(vault: Store, group: Group) -> Found | None:
+    """Look at one that was listed; None when it was removed a moment ago."""
+    try:
+        return look(vault, group)
+    except Absent:
+        return None
 
 
 def look(vault: Store, group: Group) -> Found:

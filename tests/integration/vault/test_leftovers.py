@@ -1,11 +1,36 @@
 """What a kill leaves in a folder that nobody can see: the next run of the same verb removes it, and no other's."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 from dbops.copies import artifact
 from dbops.stores import vault
+from dbops.stores.vault import Entry
+from dbops.stores.vault.folder import Folder
 
+import vaults
 from places import SUBJECT, folder_place
+
+
+class _Shared(Folder):
+    """A vault from which somebody removes an artifact while we look: after its listing, before its manifest is read."""
+
+    gone: str
+
+    def listing(self, prefix: str = "") -> Iterator[Entry]:
+        entries = list(super().listing(prefix))
+        for entry in entries:
+            if entry.name.startswith(self.gone):
+                self.delete(entry.name)
+        yield from entries
+
+
+def test_an_artifact_that_is_removed_while_we_look_is_left_out(folder: Path) -> None:
+    first, second, third = (vaults.put(folder / "v", day=day) for day in (1, 2, 3))
+    shared = _Shared(folder / "v", "vault")
+    shared.gone = second
+    found = [one.address.folder.rstrip("/") for one in artifact.listing(shared)]
+    assert found == [first, third]
 
 
 def test_a_file_that_was_never_finished_goes_with_the_next_run_of_its_kind(folder: Path) -> None:
