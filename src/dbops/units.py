@@ -97,6 +97,16 @@ def instant(moment: datetime) -> str:
     return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
+def stamp(moment: datetime) -> str:
+    """Write an instant for names of files, which sort by it: `20260801T020000.123Z`."""
+    return instant(moment).replace("-", "").replace(":", "")
+
+
+def parse_stamp(text: str) -> datetime:
+    """Read what `stamp` wrote."""
+    return datetime.strptime(text, "%Y%m%dT%H%M%S.%fZ").replace(tzinfo=UTC)
+
+
 def parse_instant(text: str) -> datetime:
     """Read what `instant` wrote."""
     return datetime.fromisoformat(text).astimezone(UTC)

@@ -114,3 +114,10 @@ def test_an_instant_is_read_back_to_the_millisecond(moment: datetime) -> None:
     text = units.instant(moment)
     assert text.endswith("Z")
     assert abs(units.parse_instant(text) - moment) < timedelta(milliseconds=1)
+
+
+@given(st.datetimes(min_value=datetime(2, 1, 1), max_value=datetime(9998, 12, 31), timezones=st.just(UTC)))  # noqa: DTZ001
+def test_a_stamp_is_read_back_and_sorts_by_its_moment(moment: datetime) -> None:
+    later = moment + timedelta(milliseconds=1)
+    assert units.parse_stamp(units.stamp(moment)) == units.parse_instant(units.instant(moment))
+    assert units.stamp(moment) < units.stamp(later)

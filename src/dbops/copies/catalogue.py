@@ -5,7 +5,7 @@ from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from itertools import groupby
 
 from dbops import units
@@ -95,7 +95,7 @@ def address(name: str) -> Address | None:
     if match is None:
         return None
     try:
-        instant = datetime.strptime(match["stamp"], "%Y%m%dT%H%M%S.%fZ").replace(tzinfo=UTC)
+        instant = units.parse_stamp(match["stamp"])
     except ValueError:
         return None
     return Address(match["folder"], match["prefix"], match["store"], match["target"], match["kind"], instant)

@@ -35,8 +35,7 @@ class Subject:
 
     @property
     def folder(self) -> str:
-        stamp = units.instant(self.instant).replace("-", "").replace(":", "")
-        return f"{self.store}/{self.target}/{stamp}-{self.kind}/"
+        return f"{self.store}/{self.target}/{units.stamp(self.instant)}-{self.kind}/"
 
 
 @dataclass(frozen=True, slots=True)

@@ -75,9 +75,8 @@ def verify(
 def keep(vault: Store, verified: Verified, *, run: str, at: datetime) -> str:
     """Write the result beside the artifact, once; return its name."""
     nth, of = verified.subset
-    stamp = units.instant(at).replace("-", "").replace(":", "")
     part = "" if of == 1 else f"-{nth}of{of}"
-    name = f"{verified.folder}{VERIFIED}{stamp}-{verified.depth}{part}.json"
+    name = f"{verified.folder}{VERIFIED}{units.stamp(at)}-{verified.depth}{part}.json"
     document = {
         "format": 1,
         "run": run,

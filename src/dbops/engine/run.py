@@ -63,8 +63,7 @@ def new(command: str, state_dir: Path, *, lock_wait: timedelta = timedelta(0), p
 
 def new_id(started: datetime) -> str:
     """Name a run so that names sort by time: `20261120T214550.123Z-4f2a`."""
-    stamp = units.instant(started).replace("-", "").replace(":", "")
-    return f"{stamp}-{secrets.token_hex(2)}"
+    return f"{units.stamp(started)}-{secrets.token_hex(2)}"
 
 
 def host_id() -> str:

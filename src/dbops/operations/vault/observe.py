@@ -9,6 +9,7 @@ from functools import partial
 from hashlib import sha256
 from typing import cast
 
+from dbops import units
 from dbops.copies import artifact, catalogue
 from dbops.copies.manifest import CONSTRUCTION, MANIFEST, RECORDS, REMEMBERED, VERIFIED, opened, sealed
 from dbops.engine import stop
@@ -151,6 +152,6 @@ def _checked(data: bytes, name: str) -> Checked:
 
 def _moment(stamp: str) -> datetime:
     try:
-        return datetime.strptime(stamp, "%Y%m%dT%H%M%S.%fZ").replace(tzinfo=UTC)
+        return units.parse_stamp(stamp)
     except ValueError:
         return datetime.min.replace(tzinfo=UTC)
