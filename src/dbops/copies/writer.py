@@ -22,6 +22,7 @@ from dbops.copies.manifest import (
     CONSTRUCTION,
     MANIFEST,
     RECORDS,
+    VERIFIED,
     Begun,
     File,
     Manifest,
@@ -38,7 +39,7 @@ from dbops.stores.vault import AlreadyThere, Store
 COMPRESSIONS = ("zstd", "none")
 _OFFLINE = ("archive", "glacier", "deep_archive")  # thawing takes hours: what is there cannot be read back
 ABANDONED_AFTER = timedelta(hours=24)
-_OURS = ("manifest.json", "construction.json", "records/", "verified/")
+_OURS = (MANIFEST, CONSTRUCTION, RECORDS, VERIFIED)
 _NAME = re.compile(r"[A-Za-z0-9_][\w.=@+-]*(/[A-Za-z0-9_][\w.=@+-]*)*", re.ASCII)
 
 
@@ -196,7 +197,7 @@ def write(
         told = f"the storage class {tier.storage_class} cannot be read at once, so no artifact could be compared there"
         raise ConfigInvalid(told, hint="Cool, Cold, STANDARD_IA or GLACIER_IR can; let the service move them later")
     age.check(recipients)
-    where, kind = tier or Tier(), subject.target
+    where, target = tier or Tier(), subject.target
     begun = Begun(
         subject=replace(subject, instant=_kept(subject.instant)),
         run=run,
@@ -206,9 +207,9 @@ def write(
         recipients=tuple(sorted(recipients)),
         given=dict(given or {}),
     )
-    findings = list(_told_of_tier(vault, where, kind))
+    findings = list(_told_of_tier(vault, where, target))
     if recipients:
-        findings += _tried(recipients, identity, kind)
+        findings += _tried(recipients, identity, target)
     writer = _continued(vault, begun, run, where, findings) or _fresh(vault, begun, run, where)
     writer.findings += findings
     yield writer

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from functools import partial
 from hashlib import sha256
 
-from dbops.copies import artifact, catalogue
+from dbops.copies import artifact, catalogue, streams
 from dbops.copies.manifest import CONSTRUCTION, MANIFEST, RECORDS, Begun, File, opened, sealed
+from dbops.copies.reader import Counting
 from dbops.engine import stop
 from dbops.engine.plan import Step
 from dbops.errors import CouldNotVerify, VerifiedBad
@@ -92,12 +93,10 @@ def _bring(doing: Doing, folder: str, file: File) -> None:
     """Stream one file over. It becomes visible only when its hash is what the manifest says."""
     path = folder + file.stored
     with doing.copy.writing(path) as sink:
-        size, found = 0, sha256()
-        for block in _blocks(doing.vault, path):
-            found.update(block)
-            size += len(block)
+        blocks = Counting(_blocks(doing.vault, path))
+        for block in blocks:
             sink.write(block)
-        if (size, found.hexdigest()) != (file.stored_size, file.stored_sha256):
+        if blocks.sums != (file.stored_size, file.stored_sha256):
             raise VerifiedBad(
                 f"{path} is no longer what was written; it was not copied", hint=_LOOK_AT_VAULT, target=VAULT
             )
@@ -106,11 +105,7 @@ def _bring(doing: Doing, folder: str, file: File) -> None:
 def _compare(doing: Doing, folder: str, file: File, *, ours: bool) -> None:
     """Read back what the copy has now, whoever wrote it."""
     path = folder + file.stored
-    size, found = 0, sha256()
-    for block in _blocks(doing.copy, path):
-        found.update(block)
-        size += len(block)
-    if (size, found.hexdigest()) == (file.stored_size, file.stored_sha256):
+    if streams.sums(_blocks(doing.copy, path)) == streams.Sums(file.stored_size, file.stored_sha256):
         return
     if ours:  # nobody else has seen it, and the next run must not meet it
         doing.copy.delete(path)
