@@ -272,9 +272,18 @@ def record(connection: Connection, query: LiteralString) -> dict[str, Any]:
         return cursor.execute(query).fetchone() or {}
 
 
+# How a statement ends that may queue only briefly: its transaction is undone, and it can be tried again.
+NOT_GRANTED = (errors.LockNotAvailable, errors.QueryCanceled, errors.DeadlockDetected)
+
+
+def milliseconds(span: timedelta) -> str:
+    """Write a timeout as a setting; never 0, which would mean none."""
+    return f"{max(1, round(span.total_seconds() * 1000))}ms"
+
+
 def set_local_timeouts(connection: Connection, lock_timeout: timedelta) -> None:
     """Inside a transaction: how long to queue. lock_timeout counts per lock, so the statement gets the same limit."""
-    wait = f"{max(1, round(lock_timeout.total_seconds() * 1000))}ms"
+    wait = milliseconds(lock_timeout)
     connection.execute(
         "SELECT set_config('lock_timeout', %s, true), set_config('statement_timeout', %s, true)", (wait, wait)
     )

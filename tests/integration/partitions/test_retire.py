@@ -278,6 +278,32 @@ def test_a_reader_that_does_not_end_is_named_and_the_next_run_goes_on(place: Pla
     assert place.graced() == ["2026_01", "2026_02"]
 
 
+def test_a_deadlock_with_a_reader_is_one_more_attempt(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The seal drops a foreign key: it holds the partition and waits for `people`, which the reader holds."""
+    monkeypatch.setattr(retire_apply, "RAMP", Ramp(timedelta(seconds=20), first_pause=timedelta(milliseconds=10)))
+    place.sql(f"ALTER DATABASE {place.connection.info.dbname} SET deadlock_timeout = '500ms'")  # it is who finds out
+    place.retire(steps=[one.split()[0] for one in verbs(place.retire(plan_only=True)[0])].index("seal"))
+    reading = threading.Event()
+
+    def read() -> None:
+        with psycopg.connect(place.database) as reader:
+            reader.execute("SET deadlock_timeout = '60s'; LOCK TABLE people IN ACCESS SHARE MODE")
+            reading.set()
+            while not reader.execute(
+                "SELECT 1 FROM pg_locks WHERE NOT granted AND relation = 'people'::regclass"
+            ).fetchall():
+                pass
+            reader.execute("SELECT count(*) FROM events_2026_01")
+
+    thread = threading.Thread(target=read)
+    thread.start()
+    reading.wait(10)
+    place.retire(steps=1)
+    thread.join(30)
+    place.retire()
+    assert place.graced() == ["2026_01", "2026_02"]
+
+
 def test_a_partition_that_was_dropped_by_hand_is_told_and_then_left_out(place: Place) -> None:
     run = running.new("partition retire", place.folder)
     with retire_ready.retire(place.config(), "app", [place.wish], run, now=NOW, told=[]) as ready:

@@ -17,7 +17,6 @@ from dbops.stores import ledger, postgres
 from dbops.stores.postgres import Connection
 
 RAMP = Ramp(timeout=timedelta(milliseconds=300), longest_timeout=timedelta(seconds=1), attempts=20)
-NOT_GRANTED = (errors.LockNotAvailable, errors.QueryCanceled, errors.DeadlockDetected)
 
 _BLOCKERS = """
     SELECT l.relation::regclass::text, a.pid, a.usename, a.application_name, a.state
@@ -75,7 +74,7 @@ def _create(doing: Doing, step: Step[Action], action: Create) -> None:
     connection = doing.connection
 
     def attempt(lock_timeout: timedelta) -> None:
-        wait = _ms(lock_timeout)
+        wait = postgres.milliseconds(lock_timeout)
         whole = (
             Statement("SELECT set_config('lock_timeout', %s, true)", values=(wait,)),
             *action.make,
@@ -152,9 +151,10 @@ def _alone(doing: Doing, step: Step[Action], wanted: LiteralString, names: tuple
     def attempt(lock_timeout: timedelta) -> None:
         if connection.execute(wanted, [_quoted(name) for name in names]).fetchone() is None:
             return
+        # longer than for a lock: it also waits for old snapshots, which holds up nobody
+        wait, whole = postgres.milliseconds(lock_timeout), postgres.milliseconds(lock_timeout * 10)
         connection.execute(
-            "SELECT set_config('lock_timeout', %s, false), set_config('statement_timeout', %s, false)",
-            (_ms(lock_timeout), _ms(lock_timeout * 10)),  # it also waits for old snapshots, which holds up nobody
+            "SELECT set_config('lock_timeout', %s, false), set_config('statement_timeout', %s, false)", (wait, whole)
         )
         try:
             _together(connection, step.statements)
@@ -183,7 +183,8 @@ def _analyze(doing: Doing, step: Step[Action]) -> None:
 
         def attempt(lock_timeout: timedelta) -> None:
             with doing.connection.transaction():
-                doing.connection.execute("SELECT set_config('lock_timeout', %s, true)", (_ms(lock_timeout),))
+                wait = postgres.milliseconds(lock_timeout)
+                doing.connection.execute("SELECT set_config('lock_timeout', %s, true)", (wait,))
                 doing.connection.execute(sql.SQL("ANALYZE {}").format(tables))
 
         _patiently(doing, step, attempt)
@@ -215,7 +216,7 @@ def _drop_default(doing: Doing, step: Step[Action], action: DropDefault) -> None
 def _patiently(doing: Doing, step: Step[Action], attempt: Callable[[timedelta], None]) -> None:
     patiently(
         attempt,
-        timed_out=NOT_GRANTED,
+        timed_out=postgres.NOT_GRANTED,
         what=step.summary,
         target=doing.target,
         ramp=doing.ramp,
@@ -235,7 +236,3 @@ def _record(doing: Doing, step: Step[Action], kind: str, parent: tuple[str, str]
         detail = {"step": step.id, "summary": step.summary, "partition": ".".join(name)}
         detail["table"] = ".".join(parent)
         ledger.write(doing.connection, doing.run, target=doing.target, subject="partition", kind=kind, detail=detail)
-
-
-def _ms(span: timedelta) -> str:
-    return f"{max(1, round(span.total_seconds() * 1000))}ms"

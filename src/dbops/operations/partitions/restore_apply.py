@@ -23,7 +23,6 @@ from dbops.stores.postgres import Connection
 
 SUBJECT = "partition"
 RAMP = Ramp()
-_NOT_GRANTED = (errors.LockNotAvailable, errors.QueryCanceled)
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +127,7 @@ def _patiently(
                 postgres.execute(doing.connection, statement)
             also()
 
-    patiently(attempt, timed_out=_NOT_GRANTED, what=what, target=doing.target, ramp=RAMP)
+    patiently(attempt, timed_out=postgres.NOT_GRANTED, what=what, target=doing.target, ramp=RAMP)
 
 
 def _found(doing: Doing, kept: Kept, planned: There | None) -> There:

@@ -38,7 +38,6 @@ from dbops.stores.postgres import Connection
 
 SUBJECT = "partition"
 RAMP = Ramp()
-_NOT_GRANTED = (errors.LockNotAvailable, errors.QueryCanceled)
 _COMPARISONS = 3
 
 
@@ -147,7 +146,7 @@ def _ramped(doing: Doing, what: str, attempt: Callable[[], None], part: int | No
     """
 
     def once(lock_timeout: timedelta) -> None:
-        wait = f"{max(1, round(lock_timeout.total_seconds() * 1000))}ms"
+        wait = postgres.milliseconds(lock_timeout)
         doing.connection.execute(
             "SELECT set_config('lock_timeout', %s, false), set_config('statement_timeout', %s, false)",
             (wait, wait if whole else "0"),
@@ -161,7 +160,7 @@ def _ramped(doing: Doing, what: str, attempt: Callable[[], None], part: int | No
 
     patiently(
         once,
-        timed_out=_NOT_GRANTED,
+        timed_out=postgres.NOT_GRANTED,
         what=what,
         target=doing.table.target,
         ramp=RAMP,
@@ -179,7 +178,7 @@ def _in_one(doing: Doing, what: str, part: Part, work: Callable[[timedelta], Non
 
     patiently(
         attempt,
-        timed_out=_NOT_GRANTED,
+        timed_out=postgres.NOT_GRANTED,
         what=what,
         target=doing.table.target,
         ramp=RAMP,

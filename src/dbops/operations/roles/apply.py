@@ -6,8 +6,6 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, assert_never
 
-from psycopg import errors
-
 from dbops.engine.patience import Ramp, patiently
 from dbops.engine.plan import Statement, Step
 from dbops.engine.run import Run
@@ -38,7 +36,6 @@ from dbops.stores.postgres import Connection
 
 SUBJECT = "roles"
 RAMP = Ramp()
-_NOT_GRANTED = (errors.LockNotAvailable, errors.QueryCanceled)
 
 AnyStep = Step[ClusterAction] | Step[DatabaseAction]
 
@@ -84,7 +81,7 @@ def _in_one(doing: Doing, step: AnyStep, statements: tuple[Statement, ...], *, r
             if several_locks:
                 postgres.set_local_timeouts(doing.connection, lock_timeout)
             else:
-                wait = f"{max(1, round(lock_timeout.total_seconds() * 1000))}ms"
+                wait = postgres.milliseconds(lock_timeout)
                 doing.connection.execute("SELECT set_config('lock_timeout', %s, true)", (wait,))
             for statement in statements:
                 postgres.execute(doing.connection, statement)
@@ -97,7 +94,7 @@ def _in_one(doing: Doing, step: AnyStep, statements: tuple[Statement, ...], *, r
 
     patiently(
         attempt,
-        timed_out=_NOT_GRANTED,
+        timed_out=postgres.NOT_GRANTED,
         what=step.summary,
         target=doing.target,
         ramp=RAMP,

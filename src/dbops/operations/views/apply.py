@@ -156,7 +156,7 @@ def _failed(error: psycopg.Error, view: View, one: Refresh, target: str) -> Refr
 
 
 def _set_timeouts(connection: Connection, lock_timeout: timedelta, timeout: timedelta) -> None:
-    lock = f"{max(1, round(lock_timeout.total_seconds() * 1000))}ms"
+    lock = postgres.milliseconds(lock_timeout)
     whole = f"{round(timeout.total_seconds() * 1000)}ms"
     connection.execute(
         "SELECT set_config('lock_timeout', %s, true), set_config('statement_timeout', %s, true)", (lock, whole)
