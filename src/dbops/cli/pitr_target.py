@@ -1,5 +1,6 @@
 """How a moment is named on the command line: one of six ways, never two."""
 
+import re
 from datetime import datetime
 from typing import TYPE_CHECKING, Annotated
 
@@ -8,9 +9,13 @@ import typer
 from dbops.errors import UsageError
 
 if TYPE_CHECKING:
+    from dbops.config.model import Platform
     from dbops.operations.clusters.reach.facts import Target, Wanted
 
 _PANEL = "The moment"
+_LSN = re.compile(r"[0-9A-Fa-f]{1,8}/[0-9A-Fa-f]{1,8}")
+_XID = re.compile(r"[0-9]{1,10}")
+_LONGEST_NAME = 64
 
 At = Annotated[
     str | None,
@@ -50,6 +55,7 @@ def target_of(
     timeline: int | None = None,
     exclusive: bool = False,
     repository: int | None = None,
+    zone: str | None = None,
 ) -> "Target":
     """Read the one way that was used."""
     from dbops.operations.clusters.reach.facts import Target
@@ -66,9 +72,10 @@ def target_of(
     if len(used) != 1:
         raise UsageError("say which moment: one of --at, --lsn, --xid, --name, --latest, --immediate")
     kind, value = used[0]
+    _refuse_nonsense(kind, str(value), exclusive=exclusive)
     return Target(
         kind,
-        at=_moment(at) if at else None,
+        at=_moment(at, zone) if at else None,
         value=value if isinstance(value, str) and kind != "at" else None,
         timeline=timeline,
         label=set_,
@@ -77,13 +84,24 @@ def target_of(
     )
 
 
-def _moment(text: str) -> datetime:
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError:
-        raise UsageError(f"--at: {text!r} is no moment such as 2026-08-01T14:59:59Z") from None
-    if moment.tzinfo is None:
-        raise UsageError(
-            f"--at: {text!r} has no zone, and may mean several moments", hint="add Z for UTC, or an offset: +02:00"
-        )
-    return moment
+def zone_of(platform: "Platform") -> str | None:
+    """Return the zone that a time without an offset is in: only one that somebody wrote down."""
+    return platform.zone if "zone" in platform.model_fields_set else None
+
+
+def _moment(text: str, zone: str | None) -> datetime:
+    from dbops.operations.clusters.reach.moment import read
+
+    return read(text, zone)
+
+
+def _refuse_nonsense(kind: str, value: str, *, exclusive: bool) -> None:
+    """Refuse here what PostgreSQL would only tell after the restore."""
+    if kind == "lsn" and not _LSN.fullmatch(value):
+        raise UsageError(f"--lsn: {value!r} is no position such as 0/3000028")
+    if kind == "xid" and (not _XID.fullmatch(value) or not 3 <= int(value) < 1 << 32):
+        raise UsageError(f"--xid: {value!r} is no transaction such as 731")
+    if kind == "name" and (len(value.encode()) >= _LONGEST_NAME or not value.isprintable()):
+        raise UsageError(f"--name: {value!r} cannot be the name of a restore point")
+    if exclusive and kind not in {"at", "lsn", "xid"}:
+        raise UsageError(f"--exclusive goes with --at, --lsn and --xid, not with --{kind}")

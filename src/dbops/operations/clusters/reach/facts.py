@@ -44,6 +44,7 @@ class Interval:
     first: Segment
     last: Segment
     gap: Gap | None = None  # what ends it; None: the end of the archive
+    missing: str | None = None  # the name of the gap's first segment
     reopened: str | None = None  # the set that opens what comes after the gap
     abandoned: bool = False  # another timeline has gone on
 
@@ -58,6 +59,7 @@ class Known:
     stopped: datetime
     complete: bool
     missing: str | None = None  # the first segment of its own that is not there
+    lost: str | None = None  # why, when somebody acknowledged it
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,7 +148,8 @@ class Options:
         told = [f"--repo={self.repository}", f"--set={self.set}", f"--type={self.type}"]
         told += [f"--target={self.target}"] if self.target is not None else []
         told += ["--target-exclusive"] if self.exclusive else []
-        told += [f"--target-timeline={self.target_timeline}"] if self.target_timeline is not None else []
+        if self.target_timeline is not None and self.type != "immediate":  # where pgBackRest refuses to be told
+            told.append(f"--target-timeline={self.target_timeline}")
         told += [f"--target-action={action}"] if self.type != "default" else []
         return tuple(told)
 

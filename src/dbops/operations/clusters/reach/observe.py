@@ -78,13 +78,20 @@ def told(gap: Gap, archive: Archive) -> Told:
     )
 
 
-def known(repository: Repository) -> Iterator[Known]:
+def known(place: Cluster, repository: Repository) -> Iterator[Known]:
     for backup in sorted(repository.stanza.backups, key=lambda one: (one.stopped, one.repository)):
         archive = repository.archive(backup)
         far = reach(backup, archive) if archive else None
-        missing = archive.name(far.missing) if archive and far and far.missing else None
-        complete = bool(far and far.complete)
-        yield Known(backup.label, backup.kind, backup.repository, backup.stopped, complete, missing)
+        if archive is None or far is None or far.missing is None:
+            complete = far is not None and far.complete
+            yield Known(backup.label, backup.kind, backup.repository, backup.stopped, complete)
+            continue
+        lost = (one for one in acknowledged(place, archive) if one.first <= far.missing <= one.last)
+        why = next((one.reason for one in lost), None)
+        name = archive.name(far.missing)
+        yield Known(
+            backup.label, backup.kind, backup.repository, backup.stopped, complete=False, missing=name, lost=why
+        )
 
 
 def opens(repository: Repository, archive: Archive, along: Track) -> tuple[Open, ...]:
@@ -111,6 +118,7 @@ def lay_out(reader: Reader, sets: Sequence[Open], holes: Sequence[Gap], newest: 
             continue
         more = next((later for later in along.runs if later[0] > run[1]), None)
         after = next((one.label for one in sets if one.run > run), None)
+        gap = _gap(along, run[1] + 1, more[0] - 1, holes) if more else None
         yield Laid(
             Interval(
                 repository=archive.repository,
@@ -121,7 +129,8 @@ def lay_out(reader: Reader, sets: Sequence[Open], holes: Sequence[Gap], newest: 
                 until=closed(reader, mine[0], notes),
                 first=along.at(mine[0].first),
                 last=along.at(run[1]),
-                gap=_gap(along, run[1] + 1, more[0] - 1, holes) if more else None,
+                gap=gap,
+                missing=archive.name(gap.first) if gap else None,
                 reopened=after,
                 abandoned=along.timeline != newest,
             ),

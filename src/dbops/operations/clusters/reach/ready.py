@@ -35,7 +35,7 @@ def window(config: Config, target: str, run: Run, now: datetime) -> Window:
         now=now,
         intervals=tuple(intervals),
         gaps=tuple(gaps),
-        backups=tuple(known(repository)),
+        backups=tuple(known(place, repository)),
         rpo=rpo,
         archiver=live.archiver if live else None,
         duplicates=tuple(archive.name(one) for archive in repository.archives for one in archive.duplicates),
