@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from dbops import units
+from dbops.cli import pitr_in_place
 from dbops.cli.door import Result, command
 from dbops.cli.flow import Changed, PlanTold, StepTold, Target, change
 from dbops.cli.options import AskedChange
@@ -45,6 +46,7 @@ def verbs(app: typer.Typer) -> None:
         "dbops pitr restore --target main --latest --ttl 2h",
         "dbops pitr restore --target main --name before_release --to /restore/main --keep",
         "dbops pitr restore --target main --at 2026-08-01T14:59:59Z --plan",
+        "dbops pitr restore --target main --at 2026-08-01T14:59:59Z --in-place --confirm main",
     )(restore)
     command(app, "clean", "dbops pitr clean", "dbops pitr clean --all --plan")(clean)
 
@@ -76,11 +78,18 @@ def restore(
     ttl: Annotated[
         str | None, typer.Option("--ttl", metavar="TIME", help="Leave it running; later runs remove it after TIME.")
     ] = None,
+    in_place: Annotated[
+        bool, typer.Option("--in-place", help="The cluster itself goes back; needs --confirm NAME. Lock: backup.")
+    ] = False,
+    delta: Annotated[
+        bool, typer.Option("--delta", help="With --in-place: over the files of now, without a way back.")
+    ] = False,
     read_only: Annotated[
         bool, typer.Option("--read-only", help="Stay in recovery at the target instead of taking writes.")
     ] = False,
 ) -> Result:
     """Bring a moment back in a scratch folder: no TCP, no archiving, nothing of the cluster is touched."""
+    from dbops.operations.clusters.reach import ready as reaching
     from dbops.operations.clusters.restore import goals, ready
     from dbops.operations.clusters.restore.apply import Told
     from dbops.operations.clusters.restore.facts import Wanted
@@ -101,6 +110,10 @@ def restore(
         raise UsageError(
             "--read-only goes neither with --verify, which adds amcheck, nor with --latest, which ends recovery"
         )
+    if in_place or delta:
+        if to or verify or keep or ttl or read_only or not in_place:
+            raise UsageError("--in-place goes alone, or with --delta; the other options are those of a scratch copy")
+        return pitr_in_place.in_place(asked, target, moment, delta=delta)
     loaded = asked.load()
     config = loaded.config
     cluster = ready.cluster(config, target)
@@ -108,7 +121,7 @@ def restore(
     told = Told()
 
     def choose() -> goals.Goal:
-        return goals.goal(goals.chosen(config, cluster, moment, run), promote=not read_only)
+        return goals.goal(reaching.plan_target(config, cluster, moment, run, clock.now()), promote=not read_only)
 
     wanted = Wanted(verify, keep, _ttl(ttl))
 

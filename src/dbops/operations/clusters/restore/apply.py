@@ -1,5 +1,6 @@
 """Carry out one step of a scratch restore."""
 
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -10,12 +11,13 @@ from psycopg.conninfo import conninfo_to_dict
 from dbops.config.load import resolve
 from dbops.config.model import Cluster, Config
 from dbops.engine import clock
-from dbops.engine.finding import Finding, verdict
+from dbops.engine.finding import Finding, Severity, Verdict, verdict
 from dbops.engine.plan import Step
 from dbops.engine.run import Run
-from dbops.errors import DbopsError
-from dbops.operations.clusters import durations
-from dbops.operations.clusters.restore import examine, moving, places, starting
+from dbops.errors import DbopsError, Stopped
+from dbops.operations.clusters import durations, remembered
+from dbops.operations.clusters.remembered import Depth, Remembered
+from dbops.operations.clusters.restore import check, examine, moving, places, starting
 from dbops.operations.clusters.restore.facts import Connect, Facts, Looked, Restored, Wanted
 from dbops.operations.clusters.restore.plan import Action, Examine, Keep, Move, Remove, RemoveScratch, Start
 from dbops.servers import account, postgres, scratch, sockets
@@ -65,7 +67,6 @@ def apply(doing: Doing, step: Step[Action]) -> None:
         case Keep():
             _keep(doing)
         case Remove():
-            _tell(doing)
             give_up(doing)
         case _:
             assert_never(step.action)
@@ -115,6 +116,7 @@ def _start(doing: Doing) -> None:
     )
     durations.note(doing.run.state_dir, took)
     doing.told.restored.append(_restored(doing, took))
+    doing.told.findings += check.reached(facts.target, facts.goal, truth)
     doing.told.findings += examine.harmless(facts.target, examine.what_it_brought(doing.running.conninfo))
 
 
@@ -154,7 +156,9 @@ def _examine(doing: Doing) -> None:
         indexes=found.indexes,
         took=timedelta(seconds=clock.monotonic() - began),
     )
-    _amend(doing, verdict=verdict(findings), looked=looked)
+    judged = verdict(doing.told.findings)
+    _amend(doing, verdict=judged, looked=looked)
+    _remember(doing, judged, doing.told.findings)
 
 
 def _keep(doing: Doing) -> None:
@@ -168,15 +172,34 @@ def _keep(doing: Doing) -> None:
     port = int(server.socket_name.rpartition(".")[2])
     psql = f"psql '{postgres.conninfo(server, user=doing.running.superuser)}'"
     _amend(doing, connect=Connect(str(folder), port, doing.running.superuser, psql), kept_until=until)
-    _tell(doing)
 
 
 def _amend(doing: Doing, **changes: object) -> None:
     doing.told.restored[-1] = replace(doing.told.restored[-1], **changes)  # pyright: ignore[reportArgumentType]
 
 
-def _tell(doing: Doing) -> None:
-    """Remember beside the backups what was proved of the set."""
+def _remember(doing: Doing, judged: Verdict, findings: Sequence[Finding]) -> None:
+    """Keep beside the backups what was proved of the set."""
+    facts, running = doing.facts, doing.running
+    assert running is not None  # noqa: S101
+    result = Remembered(
+        facts.target,
+        facts.goal.aim.repository,
+        facts.goal.aim.label,
+        Depth.RESTORE,
+        judged,
+        clock.now(),
+        doing.run.id,
+        system_id=running.truth.system,
+        codes=tuple(one.code for one in findings if one.severity in {Severity.BAD, Severity.UNKNOWN}),
+    )
+    try:
+        memory = remembered.memory(doing.config, doing.run.state_dir)
+        remembered.remember(memory.store, facts.target, doing.run, [result])
+    except Stopped:
+        raise
+    except DbopsError as error:
+        doing.told.findings.append(check.unremembered(facts.target, error.message))
 
 
 def _users(place: Cluster, target: str) -> tuple[str, ...]:

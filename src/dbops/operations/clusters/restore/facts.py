@@ -33,6 +33,7 @@ class Truth:
     lsn: str | None  # where replay ended
     last_commit: datetime | None  # of the newest transaction that was replayed
     stopped_at: str | None  # its own words for why replay ended here
+    system: int = 0  # the identity of the cluster
 
 
 def options(aim: Aim) -> tuple[str, ...]:
@@ -42,7 +43,7 @@ def options(aim: Aim) -> tuple[str, ...]:
         told.append(f"--target={aim.target}")
     if aim.exclusive:
         told.append("--target-exclusive")
-    if aim.timeline is not None:
+    if aim.timeline is not None and aim.kind != "immediate":  # where it refuses to be told
         told.append(f"--target-timeline={aim.timeline}")
     if aim.kind != "default":
         told.append(f"--target-action={'promote' if aim.promote else 'pause'}")
@@ -58,6 +59,8 @@ class Goal:
     size: int  # bytes of the restored cluster
     segments: int  # of WAL to be read
     notes: tuple[str, ...] = ()
+    before: datetime | None = None  # of the last commit that will be there, as far as it was found
+    after: datetime | None = None  # of the first one that will not
 
 
 @dataclass(frozen=True, slots=True)

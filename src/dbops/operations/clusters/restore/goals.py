@@ -1,13 +1,6 @@
-"""What to restore, as the ways to a moment are chosen."""
+"""What to restore, as the way to a moment was chosen."""
 
-from datetime import UTC
-
-from dbops.config.model import Config
-from dbops.engine.run import Run
-from dbops.errors import Refused
-from dbops.operations.clusters.reach.continuity import reach
-from dbops.operations.clusters.reach.facts import Chosen, Kind, Options, Target
-from dbops.operations.clusters.repository import observe
+from dbops.operations.clusters.reach.facts import Chosen
 from dbops.operations.clusters.restore.facts import Aim, Goal
 
 
@@ -23,37 +16,12 @@ def goal(chosen: Chosen, *, promote: bool = True) -> Goal:
         repository=told.repository,
         promote=promote,
     )
-    return Goal(aim, chosen.wanted, chosen.size_bytes, chosen.segments, chosen.notes)
-
-
-def chosen(config: Config, target: str, wanted: Target, run: Run) -> Chosen:
-    """Choose."""
-    repository = observe(config.cluster[target], target=target, run=run)
-    sets = [
-        (b, a)
-        for b in repository.stanza.backups
-        if (a := repository.archive(b))
-        and reach(b, a).complete
-        and (wanted.at is None or b.stopped < wanted.at)
-        and (wanted.label in {None, b.label})
-    ]
-    if not sets:
-        raise Refused("no set", target=target)
-    backup, archive = max(sets, key=lambda one: one[0].stopped)
-    kinds: dict[str, Kind] = {"at": "time", "latest": "default", "lsn": "lsn", "xid": "xid", "name": "name"}
-    text = wanted.at.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S.%f+00") if wanted.at else wanted.value
-    options = Options(kinds.get(wanted.kind, "immediate"), backup.label, backup.repository, text)
-    return Chosen(
-        target,
-        wanted.told,
-        options,
-        backup.label,
-        (backup.label,),
-        backup.repository,
-        1,
-        backup.size,
-        backup.wal_start or "",
-        backup.wal_stop or "",
-        archive.count,
-        0,
+    return Goal(
+        aim,
+        chosen.wanted,
+        chosen.size_bytes,
+        chosen.segments,
+        chosen.notes,
+        before=None if chosen.before is None else chosen.before.at,
+        after=None if chosen.after is None else chosen.after.at,
     )

@@ -37,10 +37,12 @@ def start(place: Cluster, aim: Aim, home: Path, *, target: str, users: tuple[str
     WAL may tell that the primary had raised a setting since; then it starts again with as much.
     """
     settings = {name: max(value, _OWN.get(name, 0)) for name, value in scratch.limits(home).items()}
-    get = moving.archive_get(place, aim, scratch.at(home).data)
+    own = {"restore_command": moving.archive_get(place, aim, scratch.at(home).data)}
+    if aim.kind == "immediate" and aim.timeline is not None:  # pgBackRest does not hand this one on
+        own["recovery_target_timeline"] = aim.timeline
     env = secrets(place, target=target)
     for _ in range(_MOST_STARTS):
-        scratch.configure(home, {"restore_command": get, **{k: str(v) for k, v in settings.items()}})
+        scratch.configure(home, own | {name: str(value) for name, value in settings.items()})
         since = _size(scratch.at(home).log)
         pid = scratch.start(home, env=env)
         try:

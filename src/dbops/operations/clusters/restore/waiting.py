@@ -19,7 +19,8 @@ _STATE = "SELECT pg_is_in_recovery()"
 _PAUSED = "SELECT pg_get_wal_replay_pause_state() = 'paused'"
 _REACHED = """
     SELECT pg_last_wal_replay_lsn()::text, pg_last_xact_replay_timestamp(),
-           (pg_control_checkpoint()).timeline_id, (pg_control_recovery()).min_recovery_end_timeline"""
+           (pg_control_checkpoint()).timeline_id, (pg_control_recovery()).min_recovery_end_timeline,
+           (pg_control_system()).system_identifier"""
 _TIMELINE = "SELECT ('x' || left(pg_walfile_name(pg_current_wal_lsn()), 8))::bit(32)::int"
 _STOPPING = re.compile(r"(?:recovery stopping [^\n]*|redo done at [^\n]*)")
 _TOO_LOW = re.compile(r"(max_\w+) = \d+ is a lower setting than on the primary server, where its value was (\d+)")
@@ -105,10 +106,12 @@ def _truth(connection: psycopg.Connection, log: Path, since: int, consistent: fl
     promoted = not _one(connection, _STATE)
     row = connection.execute(_REACHED).fetchone()
     assert row is not None  # noqa: S101  # one row always
-    lsn, last, timeline, recovering = row
+    lsn, last, timeline, recovering, system = row
     now_on = _one(connection, _TIMELINE) if promoted else recovering or timeline
     stopped = _STOPPING.findall(said(log, since))
-    return Truth(consistent, reached, promoted, int(str(now_on)), lsn, last, redact(stopped[0]) if stopped else None)
+    return Truth(
+        consistent, reached, promoted, int(str(now_on)), lsn, last, redact(stopped[0]) if stopped else None, system
+    )
 
 
 def _one(connection: psycopg.Connection, query: str) -> object:
