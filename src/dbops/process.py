@@ -218,12 +218,16 @@ class _Conversation:
     """Both pipes and stdin of one program, in one loop: read in turn they would deadlock."""
 
     def __init__(
-        self, child: subprocess.Popen[bytes], given: bytes | None, on_line: Callable[[str], None] | None
+        self,
+        child: subprocess.Popen[bytes],
+        given: bytes | None,
+        on_line: Callable[[str], None] | None,
+        on_block: Callable[[bytes], None] | None = None,
     ) -> None:
         self.child, self.out = child, bytearray()
         self.last: deque[str] = deque(maxlen=LAST_LINES)
         self.err: deque[str] = deque(maxlen=_KEPT_LINES)
-        self._on_line = on_line
+        self._on_line, self._on_block = on_line, on_block
         self._given = memoryview(given or b"")
         self._selector = selectors.DefaultSelector()
         self._lines = {1: _Lines(self._said), 2: _Lines(self._complained)}
@@ -275,9 +279,13 @@ class _Conversation:
             chunk = bytes(self._given[:1])
         else:
             chunk = os.read(key.fd, 65536)
-            self._lines[key.data].feed(chunk)
-            if key.data == 1:
-                self.out += chunk
+            if key.data == 1 and self._on_block is not None:
+                if chunk:
+                    self._on_block(chunk)
+            else:
+                self._lines[key.data].feed(chunk)
+                if key.data == 1:
+                    self.out += chunk
         if not chunk:
             self._selector.unregister(pipe)
             pipe.close()
@@ -322,10 +330,13 @@ def run(
     user: str | None = None,
     input: bytes | None = None,  # noqa: A002  # as subprocess calls it
     on_line: Callable[[str], None] | None = None,
+    on_block: Callable[[bytes], None] | None = None,
     timeout: float | None = None,
     ok: Collection[int] = (0,),
 ) -> Finished:
     """Run a program to its end; `on_line` hears each redacted line of both streams.
+
+    With `on_block` stdout is data: it is handed on as it comes, and neither kept nor told.
 
     As root, `user` names the account to run as. Whatever interrupts us ends the program's whole group.
     """
@@ -333,7 +344,7 @@ def run(
     pipe, stdin = subprocess.PIPE, subprocess.DEVNULL if input is None else subprocess.PIPE
     before = _told
     child = _spawn(_dying_with_us(argv), env=env, cwd=cwd, user=user, stdin=stdin, stdout=pipe, stderr=pipe)
-    talk = _Conversation(child, input, on_line)
+    talk = _Conversation(child, input, on_line, on_block)
     try:
         with _living(child, name):
             if _told != before:  # a signal came while it was being started, and did not reach it

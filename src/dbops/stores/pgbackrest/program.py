@@ -44,6 +44,7 @@ def run(
     connects: bool = True,
     env: Mapping[str, str] | None = None,
     on_line: Callable[[str], None] | None = None,
+    on_block: Callable[[bytes], None] | None = None,
     timeout: float | None = None,
     ok: Collection[int] = (0,),
 ) -> process.Finished:
@@ -65,6 +66,7 @@ def run(
             env=_own_settings() | secrets | dict(env or {}),
             user=run_as(place, target=target),
             on_line=on_line,
+            on_block=on_block,
             timeout=timeout,
             ok=ok,
         )
