@@ -3,59 +3,23 @@
 Without a vault they lie in the state directory, where only this host sees them; `local` tells.
 """
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
-from datetime import datetime
-from enum import StrEnum
+from collections.abc import Sequence
+from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 
 from dbops.config.model import Config
 from dbops.copies.manifest import FORMAT, REMEMBERED, opened, sealed
-from dbops.engine.finding import Verdict
 from dbops.engine.run import Run
 from dbops.errors import CouldNotVerify, Refused, VerifiedBad
+from dbops.operations.clusters.proofs import Depth, Remembered, last
 from dbops.stores import vault as vaults
 from dbops.stores.vault import Absent, Store
 from dbops.stores.vault.folder import Folder
 
+__all__ = ["Depth", "Memory", "Remembered", "last", "memory", "recall", "remember"]
+
 _LOOKED_BACK = 50  # objects of each depth; what must not be forgotten is carried on by each of them
-
-
-class Depth(StrEnum):
-    """How closely a verification looked, in this order."""
-
-    QUICK = "quick"
-    FULL = "full"
-    RESTORE = "restore"
-
-    @property
-    def rank(self) -> int:
-        return tuple(Depth).index(self)
-
-
-@dataclass(frozen=True, slots=True)
-class Remembered:
-    """What one verification has found of one backup set, or (without a label) of a repository's WAL."""
-
-    target: str
-    repository: int
-    label: str | None
-    depth: Depth
-    verdict: Verdict
-    at: datetime
-    run: str
-    subset: str | None = None  # such as 2/7; None: all of it
-    system_id: int | None = None  # of the cluster whose backup it is: a clone does not inherit proof
-    codes: tuple[str, ...] = ()  # of the findings, bad or unknown
-    # of WAL only: (archive id, first, last) of segments that were read and found good
-    stretches: tuple[tuple[str, str, str], ...] = ()
-    # of WAL only: files that carry no checksum, by path, as they were when they were first seen
-    witnessed: dict[str, str] = field(default_factory=dict[str, str])
-
-    @property
-    def good(self) -> bool:
-        return self.verdict is Verdict.GOOD
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,24 +71,6 @@ def recall(store: Store, target: str) -> tuple[Remembered, ...]:
     newest = (name for several in names.values() for name in sorted(several, reverse=True)[:_LOOKED_BACK])
     found = [one for name in newest for one in _read(store, name) if one.target == target]
     return tuple(sorted(found, key=lambda one: one.at, reverse=True))
-
-
-def last(
-    results: Iterable[Remembered], *, repository: int, label: str | None, at_least: Depth = Depth.QUICK
-) -> Remembered | None:
-    """Tell where a set stands: of its whole verifications, newest first, the last one at least this deep.
-
-    A slice does not stand for the whole, unless it was bad.
-    """
-    of_it = (one for one in results if (one.repository, one.label) == (repository, label))
-    return next(
-        (
-            one
-            for one in of_it
-            if one.depth.rank >= at_least.rank and (one.subset is None or one.verdict is Verdict.BAD)
-        ),
-        None,
-    )
 
 
 def _folder(target: str) -> str:

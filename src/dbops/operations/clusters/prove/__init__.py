@@ -1,0 +1,1 @@
+"""Whether backups would bring the cluster back: read, counted, compared, and where it was found wanting, told."""

@@ -1,0 +1,144 @@
+"""Look at one repository: its sealed files, what lies there beside what should, and which cluster it is of."""
+
+import contextlib
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from dbops import process
+from dbops.config.model import Cluster
+from dbops.engine import stop
+from dbops.engine.run import Run
+from dbops.errors import DbopsError, Stopped, VerifiedBad
+from dbops.operations.clusters.prove import names, sealed
+from dbops.operations.clusters.prove.facts import Expected, Fault, Pair, Task, Wrong
+from dbops.operations.clusters.prove.names import Kind
+from dbops.operations.clusters.prove.reading import Eye, document, failed
+from dbops.operations.clusters.repository import postgres_folder
+from dbops.stores import pgbackrest, postgres
+
+_SYSTEM = re.compile(r"^Database system identifier:\s+(\d+)$", re.MULTILINE)
+
+
+@dataclass(frozen=True, slots=True)
+class Lying:
+    """Everything that lies in a repository, by path below the stanza's two folders, with its size."""
+
+    archive: dict[str, int] = field(repr=False)
+    backup: dict[str, int] = field(repr=False)
+
+    def of_set(self, label: str) -> dict[str, int]:
+        head = f"{label}/"
+        return {path.removeprefix(head): size for path, size in self.backup.items() if path.startswith(head)}
+
+
+def lying(eye: Eye) -> Lying:
+    def below(folder: str) -> dict[str, int]:
+        where = f"{folder}/{eye.stanza}"
+        found = pgbackrest.ls(eye.place, where, target=eye.target, repository=eye.repository)
+        return {one.name: one.size for one in found}
+
+    return Lying(below("archive"), below("backup"))
+
+
+def pair(eye: Eye, path: str) -> tuple[Pair, sealed.Sections | None]:
+    """Read a sealed file and its copy; return what one of them holds."""
+    content: sealed.Sections | None = None
+    why: list[str | None] = []
+    unread = False
+    for one in (path, f"{path}.copy"):
+        stop.check()
+        try:
+            found = document(eye, one)
+        except Stopped:
+            raise
+        except VerifiedBad as error:
+            why.append(error.message)
+        except DbopsError as error:
+            fault = failed(one, error)
+            unread = unread or fault.wrong is Wrong.UNREAD
+            why.append(fault.why)
+        else:
+            why.append(None)
+            content = content or found
+    return Pair(path, why[0], why[1], could_not_read=unread), content
+
+
+def compared(label: str, expected: dict[str, Expected], there: dict[str, int]) -> Iterator[Fault]:
+    """Compare what a set should have with what is listed, without reading."""
+    for name, one in expected.items():
+        path, size = f"{label}/{name}", there.get(name)
+        if size is None:
+            yield Fault(path, Wrong.MISSING, "its manifest names it, and it is not there")
+        elif one.size is not None and size != one.size:
+            yield Fault(path, Wrong.DAMAGED, f"it has {size} bytes and was written with {one.size}")
+    for name in there.keys() - expected.keys():
+        if names.kind_in_backup(f"{label}/{name}") is Kind.OF_A_SET:
+            yield Fault(f"{label}/{name}", Wrong.EXTRA, "its manifest does not name it")
+
+
+def set_tasks(
+    eye: Eye, label: str, expected: dict[str, Expected], there: dict[str, int], subset: tuple[int, int] | None
+) -> Iterator[Task]:
+    for name, one in sorted(expected.items()):
+        path = f"backup/{eye.stanza}/{label}/{name}"
+        if name in there and names.within(path, subset):
+            yield Task(path, there[name], one)
+
+
+def archive_tasks(eye: Eye, found: Lying, subset: tuple[int, int] | None) -> Iterator[Task]:
+    """Name what is to be read of the WAL, and of whatever belongs to no set."""
+    for name, size in sorted(found.archive.items()):
+        path = f"archive/{eye.stanza}/{name}"
+        if not names.within(path, subset):
+            continue
+        match names.kind_in_archive(name):
+            case Kind.SEGMENT:
+                _, digest, compression = names.segment(name) or ("", "", "")
+                yield Task(path, size, Expected(size, (), digest, compression))
+            case Kind.WITNESSED:
+                yield Task(path, size, is_witnessed=True)
+            case _:
+                pass
+
+
+def old_manifests(eye: Eye, found: Lying, subset: tuple[int, int] | None) -> Iterator[Task]:
+    for name, size in sorted(found.backup.items()):
+        path = f"backup/{eye.stanza}/{name}"
+        if names.kind_in_backup(name) is Kind.OLD_MANIFEST and names.within(path, subset):
+            yield Task(path, size, is_sealed=True, is_witnessed=True)
+
+
+def strangers(found: Lying, labels: set[str]) -> Iterator[Fault]:
+    """Name what belongs to nothing: torn files of killed runs, folders of sets that no list knows."""
+    for folder, each, kind in (
+        ("archive", found.archive, names.kind_in_archive),
+        ("backup", found.backup, names.kind_in_backup),
+    ):
+        for name in each:
+            match kind(name):
+                case Kind.TEMPORARY:
+                    yield Fault(f"{folder}/{name}", Wrong.TEMPORARY, "left by a run that was killed")
+                case Kind.STRANGER:
+                    yield Fault(f"{folder}/{name}", Wrong.EXTRA, "pgBackRest writes no such file")
+                case Kind.OF_A_SET | Kind.MANIFEST if name.partition("/")[0] not in labels:
+                    yield Fault(f"{folder}/{name}", Wrong.EXTRA, "of a set that is not in the list")
+                case _:
+                    pass
+
+
+def system_of(place: Cluster, run: Run, target: str, version: str) -> int | None:
+    """Ask which cluster is behind the stanza: the server, otherwise its data directory; None when neither tells."""
+    with contextlib.suppress(DbopsError):
+        with postgres.connect(place, run, target=target) as connection:
+            row = connection.execute("SELECT system_identifier FROM pg_control_system()").fetchone()
+        return None if row is None else int(row[0])
+    if place.data_directory is None:
+        return None
+    with contextlib.suppress(DbopsError, OSError):
+        program = process.find("pg_controldata", postgres_folder(version))
+        user = pgbackrest.run_as(place, target=target)
+        told = process.run([program, "-D", place.data_directory], user=user, timeout=10)
+        found = _SYSTEM.search(told.out.decode("utf-8", "replace"))
+        return int(found[1]) if found else None
+    return None

@@ -1,0 +1,219 @@
+"""Verify one repository of a stanza."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from dbops.engine import stop
+from dbops.errors import ConfigInvalid, DbopsError, Stopped
+from dbops.operations.clusters.archives import Archive
+from dbops.operations.clusters.proofs import Depth
+from dbops.operations.clusters.prove import names, observe, said, sealed
+from dbops.operations.clusters.prove.check import Judge
+from dbops.operations.clusters.prove.facts import Judged, Read, Task, Wanted, Wrong
+from dbops.operations.clusters.prove.observe import Lying
+from dbops.operations.clusters.prove.reading import Eye, OnProgress, read
+from dbops.operations.clusters.reach.continuity import Lost
+from dbops.stores import pgbackrest
+from dbops.stores.pgbackrest import BackupInfo, RepositoryInfo, StanzaInfo
+
+
+@dataclass(frozen=True, slots=True)
+class Trusted:
+    """What earlier verifications have proved of this repository; empty unless it may be trusted."""
+
+    labels: frozenset[str] = frozenset()
+    stretches: tuple[tuple[str, str, str], ...] = ()
+    witnessed: Mapping[str, str] = field(default_factory=dict[str, str])
+
+    def holds(self, path: str) -> bool:
+        """Tell whether a segment (its path below the stanza's archive) was read before."""
+        found = names.segment(path)
+        id = path.partition("/")[0]  # noqa: A001  # as pgBackRest calls it
+        return found is not None and any(of == id and a <= found[0] <= b for of, a, b in self.stretches)
+
+
+@dataclass(slots=True)
+class Looking:
+    """One verification of one repository, and what it has come to so far."""
+
+    eye: Eye
+    wanted: Wanted
+    trusted: Trusted
+    on_progress: OnProgress
+    judged: list[Judged] = field(default_factory=list[Judged])
+    files: int = 0
+    size: int = 0
+    segments: int = 0
+    witnessed: dict[str, str] = field(default_factory=dict[str, str])
+    systems: dict[int, int] = field(default_factory=dict[int, int])
+
+    @property
+    def judge(self) -> Judge:
+        return Judge(self.eye.target, self.eye.repository)
+
+    def read(self, tasks: Sequence[Task], label: str | None) -> Read:
+        done = read(self.eye, tasks, witnessed=self.trusted.witnessed, on_progress=self.on_progress)
+        self.files += done.files
+        self.size += done.size
+        self.witnessed |= done.witnessed
+        self.judged += self.judge.faults(done.faults, label)
+        return done
+
+
+def verify(look: Looking, stanza: StanzaInfo, info: RepositoryInfo) -> None:
+    """Look at all of it; whatever cannot be looked at is told, and the rest is looked at all the same."""
+    try:
+        found = observe.lying(look.eye)
+    except (Stopped, ConfigInvalid):
+        raise
+    except DbopsError as error:
+        look.judged.append(look.judge.unread(error.message))
+        return
+    if not found.archive and not found.backup:
+        look.judged.append(look.judge.nothing(stanza.name))
+        return
+    if not _infos(look, info):
+        return
+    sets = [one for one in stanza.backups if one.repository == look.eye.repository]
+    if not sets:
+        look.judged.append(look.judge.nothing(stanza.name))
+    look.judged += look.judge.faults(tuple(observe.strangers(found, {one.label for one in sets})), None)
+    chosen = _with_chains([one for one in sets if look.wanted.label in (None, one.label)], sets)
+    told = _said(look, chosen)
+    for one in chosen:
+        stop.check()
+        _set(look, one, found, sets, told)
+    _wal(look, found, told, chosen)
+
+
+def _with_chains(chosen: Sequence[BackupInfo], sets: Sequence[BackupInfo]) -> list[BackupInfo]:
+    needed = {label for one in chosen for label in (one.label, *one.references)}
+    return [one for one in sets if one.label in needed]
+
+
+def _infos(look: Looking, info: RepositoryInfo) -> bool:
+    """Read the four info files; False when not one of them can be used."""
+    found = [observe.pair(look.eye, f"{folder}/{look.eye.stanza}/{folder}.info") for folder in ("archive", "backup")]
+    usable = [content for _, content in found if content is not None]
+    whys = [why for one, _ in found for why in (one.original, one.copy)]
+    if not usable and info.cipher != "none" and all(why and why != "it is not there" for why in whys):
+        # Four files that all fail at once: the pass, not the files.
+        look.judged.append(look.judge.unread(f"the pass of its cipher does not open it ({info.message})"))
+        return False
+    for one, content in found:
+        look.judged += look.judge.info(one)
+        for number, system in sealed.systems(content or {}).items():
+            if look.systems.setdefault(number, system) != system:
+                look.judged.append(look.judge.other_cluster(system, look.systems[number], one.path))
+    return bool(usable)
+
+
+# ── pgBackRest's own word ────────────────────────────────────────────────────────────────────────
+
+
+@dataclass(frozen=True, slots=True)
+class Word:
+    """What `pgbackrest verify` says; None: dbops reads everything itself."""
+
+    said: said.Said | None
+
+
+def _said(look: Looking, chosen: Sequence[BackupInfo]) -> Word:
+    wanted = look.wanted
+    if wanted.depth is Depth.QUICK or wanted.subset or wanted.since_last or wanted.label or not chosen:
+        return Word(None)
+    options = (f"--repo={look.eye.repository}", "--output=text", "--verbose", "--log-level-console=off")
+    try:
+        done = pgbackrest.run(look.eye.place, "verify", *options, target=look.eye.target, connects=False)
+    except (Stopped, ConfigInvalid) as error:
+        if isinstance(error, Stopped):
+            raise
+        return Word(None)  # it stumbles over the first file that it cannot unpack: we do not
+    except DbopsError:
+        return Word(None)
+    found = said.parse(done.out.decode("utf-8", "replace"))
+    return Word(found if found.status and (found.backups or found.archives) else None)
+
+
+# ── One set ──────────────────────────────────────────────────────────────────────────────────────
+
+
+def _set(look: Looking, one: BackupInfo, found: Lying, sets: Sequence[BackupInfo], word: Word) -> None:
+    judge, label = look.judge, one.label
+    look.judged += judge.pages(one)
+    look.judged += judge.chain(one, (*one.references, *((one.prior,) if one.prior else ())), [b.label for b in sets])
+    twins, sections = observe.pair(look.eye, f"backup/{look.eye.stanza}/{label}/backup.manifest")
+    look.judged += judge.manifest(twins, label)
+    reads = look.wanted.depth is not Depth.QUICK and label not in look.trusted.labels
+    if word.said is not None:
+        told = list(judge.said(label, word.said.backups.get(label), label))
+        look.judged += told
+        reads = bool(told)  # only to name what it merely counts
+        look.files += word.said.backups[label].checked if label in word.said.backups else 0
+    if sections is None:
+        return
+    expected, there = sealed.stored(sections, label), found.of_set(label)
+    faults = tuple(observe.compared(label, expected, there))
+    look.judged += judge.faults(faults, label)
+    if reads:
+        known = {fault.path for fault in faults if fault.wrong is Wrong.DAMAGED}
+        tasks = observe.set_tasks(look.eye, label, expected, there, look.wanted.subset)
+        look.read([task for task in tasks if task.path.removeprefix(f"backup/{look.eye.stanza}/") not in known], label)
+
+
+# ── The WAL ──────────────────────────────────────────────────────────────────────────────────────
+
+
+def _wal(look: Looking, found: Lying, word: Word, chosen: Sequence[BackupInfo]) -> None:
+    if look.wanted.depth is Depth.QUICK:
+        return
+    head = f"archive/{look.eye.stanza}/"
+    tasks = [
+        task
+        for task in observe.archive_tasks(look.eye, found, look.wanted.subset)
+        if task.is_witnessed or not look.trusted.holds(task.path.removeprefix(head))
+    ]
+    if look.wanted.label is not None:
+        tasks = [task for task in tasks if _needed(task.path.removeprefix(head), chosen)]
+    if word.said is not None:
+        ids = {name.partition("/")[0] for name in found.archive if names.segment(name)}
+        fine = {id for id in ids if (told := word.said.archives.get(id)) is not None and told.valid}  # noqa: A001
+        for id in sorted(ids):  # noqa: A001
+            look.judged += look.judge.said(id, word.said.archives.get(id), None)
+        look.segments += sum(told.checked for told in word.said.archives.values())
+        tasks = [task for task in tasks if task.is_witnessed or task.path.removeprefix(head).split("/")[0] not in fine]
+    look.segments += sum(not task.is_witnessed for task in tasks) if word.said is None else 0
+    tasks += () if look.wanted.label else tuple(observe.old_manifests(look.eye, found, look.wanted.subset))
+    done = look.read(tasks, None)
+    _blame(look, done, chosen)
+
+
+def _needed(path: str, chosen: Sequence[BackupInfo]) -> bool:
+    found = names.segment(path)
+    return found is not None and any((b.wal_start or "") <= found[0] <= (b.wal_stop or "") for b in chosen)
+
+
+def _blame(look: Looking, done: Read, chosen: Sequence[BackupInfo]) -> None:
+    """A set is no better than the WAL of its own making."""
+    for fault in done.faults:
+        found = names.segment(fault.path.removeprefix(f"archive/{look.eye.stanza}/"))
+        if found is not None and fault.wrong in (Wrong.DAMAGED, Wrong.MISSING):
+            for one in chosen:
+                if (one.wal_start or "") <= found[0] <= (one.wal_stop or ""):
+                    look.judged += look.judge.faults((fault,), one.label)
+
+
+def continuity(
+    look: Looking, archives: Sequence[Archive], stanza: StanzaInfo, lost: Sequence[Lost]
+) -> Iterator[Judged]:
+    """Hold every set against the WAL that is listed: pgBackRest does not."""
+    mine = [one for one in archives if one.repository == look.eye.repository]
+    for one in stanza.backups:
+        if one.repository == look.eye.repository and look.wanted.label in (None, one.label):
+            yield from look.judge.wal(one, next((a for a in mine if a.database_id == one.database_id), None))
+    if look.wanted.label is None:
+        for archive in mine:
+            of = [
+                b for b in stanza.backups if (b.repository, b.database_id) == (archive.repository, archive.database_id)
+            ]
+            yield from look.judge.gaps(of, archive, lost)
