@@ -111,8 +111,10 @@ def _backed_up(doing: Doing, action: Take) -> process.Finished:
                 doing.place, "backup", *options, target=doing.target, env={orphans.MARK: orphans.own_pid()}
             )
         except Stopped:
+            orphans.end(orphans.find(doing.place))
             raise
         except DbopsError as error:
+            orphans.end(orphans.find(doing.place))  # a main process that was killed leaves its workers
             why = failures.explained(error, doing.place, doing.run, target=doing.target, repository=action.repository)
             if not isinstance(why, LockBusy) or clock.monotonic() >= deadline:
                 raise why from error
@@ -160,6 +162,8 @@ def _told(doing: Doing, one: pgbackrest.BackupInfo, took: timedelta) -> Taken:
 
 def _keep(doing: Doing) -> None:
     """Keep the configuration beside the newest backup; without one there is nothing that it would belong to."""
+    if not doing.wanted.configuration_only and not doing.taken:
+        return  # no backup came of this run, which is told already
     newest = max(
         (one for stanza in pgbackrest.info(doing.place, target=doing.target) for one in stanza.backups),
         key=lambda one: (one.stopped, -one.repository),
@@ -167,8 +171,6 @@ def _keep(doing: Doing) -> None:
     )
     if newest is None:
         raise Refused("there is no backup yet that the configuration would belong to", target=doing.target)
-    if not doing.wanted.configuration_only and not doing.taken:
-        return  # no backup came of this run, which is told already
     try:
         folder = configuration.keep(doing.config, doing.target, doing.run, newest, doing.toml)
     except (Refused, Unreachable, VerifiedBad) as error:
