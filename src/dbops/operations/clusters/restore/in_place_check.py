@@ -1,0 +1,24 @@
+"""What is left to do after a restore in place; pure.
+
+DBB681 a standby has to be rebuilt · DBB682 a replication slot did not survive · DBB683 the old files lie beside
+"""
+
+from collections.abc import Iterator
+
+from dbops.engine.finding import Finding, Severity
+from dbops.operations.clusters.restore.in_place_facts import Note
+
+
+def check(note: Note) -> Iterator[Finding]:
+    for one in note.standbys:
+        where = f" at {one.address}" if one.address else ""
+        told = f"standby {one.name}{where} followed the old timeline and has to be rebuilt"
+        hint = "pg_basebackup, or pgbackrest --type=standby --delta restore, on its host"
+        yield Finding(Severity.WARNING, "DBB681", note.target, told, hint)
+    for slot in note.slots:
+        told = f"{slot.kind} slot {slot.name} was not restored"
+        hint = "make it again; a subscriber of a logical one has to be copied anew"
+        yield Finding(Severity.WARNING, "DBB682", note.target, told, hint)
+    if not note.delta:
+        told = f"the cluster of before lies in {', '.join(moved.aside for moved in note.moved)}"
+        yield Finding(Severity.INFO, "DBB683", note.target, told, "remove it when nobody needs the way back any more")
