@@ -82,7 +82,7 @@ def plan(facts: Facts, *, restart: bool = False) -> Plan[Action]:
     if waits and restart:
         steps.append(_restart(server))
     if not waits or restart:
-        missing = [key for key in facts.keys if not at(facts, key).backups]
+        missing = [key for key in facts.keys if not at(facts, key).backups or _is_old(at(facts, key), server)]
         if steps or missing:
             told = "archive one segment and see it arrive"
             steps.append(Step("check", told, Check()))
@@ -103,15 +103,14 @@ def _configured(facts: Facts) -> Iterator[Step[Action]]:
     if options:
         old = [(one, told) for one in options if (told := _here(facts, one)) is not None]
         replaced = tuple(f"{one.name}={told} becomes {one.value}" for one, told in old)
-        lines = tuple(f"[{one.section}] {one.name}={one.value}" for one in options)
         kept = (f"a copy of the old file stays beside it: {path}.before-RUN",) if facts.conf.main.exists else ()
         verb = "extend" if facts.conf.main.exists else "write"
         yield Step(
             "configure",
-            f"{verb} {path}: {len(options)} option{'s' if len(options) > 1 else ''}",
+            f"{verb} {path}: {_listed(options)}",  # what is written is a part of what is agreed to
             Configure(options, tuple(_folders(facts))),
             Risk.BLOCKS if replaced else Risk.SAFE,
-            notes=(*lines, *replaced, *kept),
+            notes=(*replaced, *kept),
         )
     keys = tuple(key for key, known in facts.conf.passes if known is not Pass.RIGHT)
     if keys:
@@ -122,6 +121,12 @@ def _configured(facts: Facts) -> Iterator[Step[Action]]:
             WritePasses(keys),
             notes=("the archiver of the server finds the pass there; the value itself is shown nowhere",),
         )
+
+
+def _listed(options: tuple[Option, ...]) -> str:
+    sections = dict.fromkeys(one.section for one in options)
+    told = ((name, " ".join(f"{one.name}={one.value}" for one in options if one.section == name)) for name in sections)
+    return ", ".join(f"[{name}] {lines}" for name, lines in told)
 
 
 def _here(facts: Facts, option: Option) -> str | None:
@@ -211,7 +216,7 @@ def _stanza(facts: Facts, server: Server) -> Iterator[Step[Action]]:
         notes = (f"a creation that was interrupted is cleared away first: {_told(halves)}",) if halves else ()
         summary = f"create the stanza {name} in repository {told}"
         yield Step("stanza", summary, CreateStanza(halves), notes=notes)
-    older = [one for one in there if one.created and one.version is not None and one.version != server.major]
+    older = [one for one in there if _is_old(one, server)]
     if older:
         yield Step(
             "upgrade",
@@ -220,6 +225,11 @@ def _stanza(facts: Facts, server: Server) -> Iterator[Step[Action]]:
             Risk.BLOCKS,
             notes=("backups of the old version stay, for the old version; the new one needs its own full backup",),
         )
+
+
+def _is_old(there: Repository, server: Server) -> bool:
+    """Tell whether a stanza, and all backups in it, are of the version before pg_upgrade."""
+    return there.created and there.version not in (None, server.major)
 
 
 def _told(keys: tuple[int, ...]) -> str:
