@@ -1,13 +1,19 @@
 """kill -9 anywhere in `backup expire`: the next run finishes it, and what stays is whole."""
 
 import json
+import os
+import signal
+import subprocess
 from collections.abc import Callable, Generator
 from pathlib import Path
 
 import pytest
 
+import clustering
 import expiring
 from clustering import TARGET
+from dbops import process
+from dbops.servers import account, alive
 from dbops.stores import pgbackrest
 from expiring import Shelf
 
@@ -57,3 +63,43 @@ def _nothing_holds_the_lock(shelf: Shelf) -> None:
     [stanza] = pgbackrest.info(shelf.config.cluster[TARGET], target=TARGET)
     assert not stanza.backup_running
     shelf.live.pgbackrest("expire", "--repo1-retention-full=9999999", "--repo2-retention-full=9999999", "--dry-run")
+
+
+def test_workers_of_a_killed_backup_do_not_keep_it_from_its_work(shelf: Shelf, zygote: Zygote) -> None:
+    expire = ("backup", "expire", "--confirm", TARGET, "--config", shelf.live.toml, "--output", "json")
+    shelf.reset(keep=1)
+    workers = _killed_backup(shelf)
+    done = shelf.live.pgbackrest("expire", "--dry-run", ok=(0, 50))
+    assert done.code == 50, "the lock was free, and nothing was tried"
+    told = json.loads(zygote.finished(*expire).out)
+    assert {one["code"] for one in told["findings"]} >= {"DBB411"}
+    assert not any(alive.is_alive(pid) for pid in workers)
+    assert shelf.labels() == [shelf.made[1][-1]]
+    _nothing_holds_the_lock(shelf)
+
+
+def _killed_backup(shelf: Shelf) -> list[int]:
+    """Kill a backup while its workers copy; return them: they hold the lock, and have nobody to work for."""
+    place = shelf.config.cluster[TARGET]
+    words = [process.find("pgbackrest"), f"--config={place.pgbackrest_config}", f"--stanza={place.stanza}"]
+    with (shelf.live.folder / "killed.log").open("w") as log:
+        main = subprocess.Popen(
+            [*words, "--type=full", "--repo=1", "backup"],
+            user=account.uid(), stdout=log, stderr=log, stdin=subprocess.DEVNULL, cwd="/",
+            env={**os.environ, "PGPASSWORD": clustering.PASSWORD},
+        )  # fmt: skip
+        while not (found := _workers(main.pid)):
+            assert main.poll() is None, "it ended before it was killed"
+        for pid in found:
+            os.kill(pid, signal.SIGSTOP)  # one that is idle would notice that nobody speaks to it any more
+        main.kill()
+        main.wait()
+    return found
+
+
+def _workers(main: int) -> list[int]:
+    wanted = f"--exec-id={main}-"
+    told = {pid: alive.argv_of(pid) or () for pid in alive.everybody()}
+    return [
+        pid for pid, argv in told.items() if argv[-1:] == ("backup:local",) and any(w.startswith(wanted) for w in argv)
+    ]

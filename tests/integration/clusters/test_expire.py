@@ -1,11 +1,13 @@
 """Expiring on real repositories: what goes, what stays, and what pgBackRest alone would have removed besides."""
 
 from collections.abc import Generator
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
+import clustering
 import expiring
 from clustering import TARGET
 from dbops.engine import clock
@@ -188,3 +190,11 @@ def test_sizes_are_remembered_and_growth_is_told(shelf: Shelf) -> None:
     shelf.expire(now + timedelta(hours=1))
     assert len(sizes.recall(store, TARGET)) == 3  # not again within a few hours
     assert vault.looked_at(shelf.config, None, now=now).strangers.count == 0
+
+
+def test_a_server_that_is_down_is_no_reason_not_to_expire(shelf: Shelf) -> None:
+    away = {"dsn": "host=/nowhere port=1 user=postgres dbname=postgres", "backup": {"keep": 1}}
+    clustering.write_toml(replace(shelf.live, more=away))
+    _, found = shelf.expire(clock.now())
+    assert {one.code for one in found} >= {"DBB290"}
+    assert shelf.labels() == [shelf.made[1][-1]]

@@ -27,7 +27,6 @@ class Observed:
     """One look at everything."""
 
     holdings: tuple[Holding, ...]
-    backup_running: bool
     findings: tuple[Finding, ...]
 
 
@@ -38,7 +37,6 @@ def observe(place: Cluster, results: Sequence[Remembered], *, target: str) -> Ob
     keys = [one.key for one in seen.stanza.repositories if one.key not in unread]
     return Observed(
         tuple(_holding(place, seen, key, results) for key in keys),
-        seen.stanza.backup_running,
         tuple(check.unread(target, one.repository, one.why) for one in seen.unread),
     )
 
@@ -48,7 +46,7 @@ def _holding(place: Cluster, seen: Repository, key: int, results: Sequence[Remem
     labels = {one.label for one in infos}
     pages = {one.label for one in infos if one.error}
     backups = [_backup(one, seen.archive(one), _of(one, seen, results)) for one in infos]
-    judged = [replace(each, bad=each.bad or _by_its_chain(each, labels, pages)) for each in backups]
+    judged = [replace(each, bad=each.bad or by_its_chain(each, labels, pages)) for each in backups]
     folders = _folders(place, seen, key)
     current = seen.current(key)
     wal = tuple(_wal(one, is_current=one is current) for one in seen.archives if one.repository == key)
@@ -74,7 +72,7 @@ def _backup(info: BackupInfo, archive: Archive | None, stands: Mapping[Depth, Re
         wal_start=info.wal_start,
         needs=needs,
         size=info.repository_delta,
-        bad=_why_bad(info, archive, way) or _found_bad(stands),
+        bad=why_bad(info, archive, way) or _found_bad(stands),
         verified=frozenset(depth.value for depth, one in stands.items() if one.good),
         until=() if way is None or archive is None else tuple(_ends(way, archive)),
     )
@@ -96,7 +94,8 @@ def _found_bad(stands: Mapping[Depth, Remembered]) -> str | None:
     return None if worst is None else f"verified at {units.instant(worst.at)} ({worst.depth}), and found bad"
 
 
-def _why_bad(info: BackupInfo, archive: Archive | None, way: Reach | None) -> str | None:
+def why_bad(info: BackupInfo, archive: Archive | None, way: Reach | None) -> str | None:
+    """Tell why nobody should count on a set, as far as it tells by itself."""
     if info.error:
         return "pages of the source had wrong checksums"
     if archive is None or way is None:
@@ -107,7 +106,7 @@ def _why_bad(info: BackupInfo, archive: Archive | None, way: Reach | None) -> st
     return None
 
 
-def _by_its_chain(one: Backup, labels: set[str], pages: set[str]) -> str | None:
+def by_its_chain(one: Backup, labels: set[str], pages: set[str]) -> str | None:
     """A set is no better than those that its files lie in; their WAL it does not need."""
     if missing := one.needs - labels:
         return f"{min(missing)}, which it needs, is not there"

@@ -43,7 +43,7 @@ def expire(
         memory = remembered.memory(config, run.state_dir)
         known = remembered.recall(memory.store, target)  # without it the last verified set could not be told
         seen = observe(place, known, target=target)
-        freed = _alone(place, target, run) if seen.backup_running and not run.plan_only else ()
+        freed = () if run.plan_only else _alone(place, target, run)
         wanted = planning.plan(target, seen.holdings, promised, now)
         told[target] = [planning.simulated(each, promised, now) for each in seen.holdings]
         findings = [
