@@ -10,6 +10,7 @@ from dbops.config.model import Cluster
 from dbops.errors import Refused
 from dbops.servers import account, postgres, sockets
 from dbops.stores import pgbackrest
+from dbops.stores.pgbackrest import halves
 
 _HINT = "install it: apt install pgbackrest"
 _CANNOT = re.compile(r"[\n\r]|//|/$|^\s|\s$")  # what a value of its configuration file cannot hold
@@ -49,7 +50,7 @@ def configure(stanza: Stanza, server: postgres.Server) -> None:
         "log-path": folders["log"],
         "lock-path": folders["lock"],
         "spool-path": folders["spool"],
-        "repo1-retention-full": 2,
+        "expire-auto": "n",  # what is expired is decided by `backup expire`
         "repo1-bundle": "y",
         "start-fast": "y",
         "compress-type": "zst",
@@ -69,22 +70,8 @@ def configure(stanza: Stanza, server: postgres.Server) -> None:
 def create(stanza: Stanza, server: postgres.Server, password: str, *, target: str) -> None:
     """Create the stanza; doing it again changes nothing."""
     configure(stanza, server)
-    _undo_half(stanza)
+    halves.clear_half(stanza.home / "repo", stanza.name)  # of a creation that was killed
     pgbackrest.run(stanza.place, "stanza-create", target=target, env={"PGPASSWORD": password}, timeout=120)
-
-
-def _undo_half(stanza: Stanza) -> None:
-    """Undo a creation that was killed before its second file was whole: pgBackRest takes that for corruption.
-
-    Even a torn temporary file is too much for it. Nothing was archived yet, because archiving needs both files;
-    where there is an archive or a backup, nothing is touched.
-    """
-    archive, backup = (stanza.home / "repo" / part / stanza.name for part in ("archive", "backup"))
-    halves = [(archive / "archive.info").exists(), (backup / "backup.info").exists()]
-    kept = [entry for folder in (archive, backup) if folder.exists() for entry in folder.iterdir() if entry.is_dir()]
-    if not all(halves) and not kept:
-        for folder in (archive, backup):
-            account.remove_folder(folder)
 
 
 def check(stanza: Stanza, password: str, *, target: str) -> None:
