@@ -12,12 +12,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from dbops.config.model import Cluster
-from dbops.engine import clock
 from dbops.operations.clusters.take.facts import Orphan
 from dbops.servers import alive
 
 MARK = "DBOPS_STARTED_BY"  # in the environment of what we start: our pid
-_PATIENCE_S = 10.0
+_PATIENCE_S = 10.0  # for a backup that the kernel has asked to end
+_GRACE_S = 2.0
 
 
 def find(place: Cluster) -> tuple[Orphan, ...]:
@@ -110,13 +110,11 @@ def _since(pid: int) -> float | None:
 
 
 def end(orphans: tuple[Orphan, ...]) -> None:
-    """Wait for backups that are ending already, then end whoever is left."""
-    deadline = clock.monotonic() + _PATIENCE_S
-    alive.await_end([one.pid for one in orphans if one.command == "backup"], _PATIENCE_S / 2)
+    """Wait for backups that are ending already, then end whoever is left: workers have nothing to tidy up."""
+    alive.await_end([one.pid for one in orphans if one.command == "backup"], _PATIENCE_S)
     for one in orphans:
         if alive.is_alive(one.pid):
-            left = max(1.0, deadline - clock.monotonic())
-            alive.end(one.pid, (signal.SIGTERM, left))
+            alive.end(one.pid, (signal.SIGTERM, _GRACE_S))
 
 
 def own_pid() -> str:

@@ -25,7 +25,7 @@ _MEMBERS = """
      WHERE m.rolname !~ '^pg_' ORDER BY 1"""
 _SETTINGS = """
     SELECT format('ALTER ROLE %s%s SET %I TO %L;', coalesce(quote_ident(rolname), 'ALL'),
-                  coalesce(format(' IN DATABASE %I', datname), ''),
+                  coalesce(' IN DATABASE ' || quote_ident(datname), ''),
                   split_part(one, '=', 1), substr(one, strpos(one, '=') + 1))
       FROM pg_db_role_setting s CROSS JOIN unnest(setconfig) AS one
       LEFT JOIN pg_roles r ON r.oid = s.setrole LEFT JOIN pg_database d ON d.oid = s.setdatabase ORDER BY 1"""
