@@ -58,6 +58,7 @@ def fabricate(made: clustering.Cluster) -> None:
 
 COMMANDS = [
     ("backup", "list"),
+    ("backup", "verify", "--depth", "quick"),
     ("backup", "expire", "--plan"),
     ("pitr", "window"),
 ]
