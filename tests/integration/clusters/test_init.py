@@ -1,13 +1,17 @@
 """`backup init` on real clusters: from nothing to the first full backup, and what it refuses."""
 
+import os
 import stat
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from bare_cluster import TARGET, Bare, bare, write_toml
-from dbops.errors import DbopsError, Refused
-from dbops.operations.clusters.init import ready
+from dbops import process
+from dbops.errors import DbopsError, LockBusy, Refused
+from dbops.operations.clusters import locks
+from dbops.operations.clusters.init import observe, ready
 from dbops.servers import account
 from dbops.stores import pgbackrest
 from dbops.stores.pgbackrest import configuration
@@ -112,6 +116,48 @@ def test_a_creation_that_was_killed_is_cleared_away_and_damage_is_not(folder: Pa
         with pytest.raises(DbopsError):  # there are backups beside it
             live.init()
         assert list((live.repository / "backup" / TARGET).glob("*F"))
+
+
+def test_the_owner_of_the_cluster_needs_no_root_and_another_account_is_sent_away(folder: Path) -> None:
+    with bare(folder, encrypted=True, archiving=True) as live:
+        account.make_folder(folder / "state")
+        for file in ("superuser", "pass"):
+            account.give(folder / file)
+        if os.geteuid() == 0:
+            place = live.config.cluster[TARGET]
+            said = _as("nobody", lambda: observe.account(place, live.server.data, TARGET))
+            assert "this account, nobody, may not look at the data directory" in said
+        wanted = ["configure", "passes", "stanza", "archive", "check", "full:1"]
+        assert _as(account.name(), live.init) == repr(wanted)
+        assert live.codes() == set()
+
+
+def _as(user: str, work: Callable[[], object]) -> str:
+    """Do something as another account, in a process of its own; return what came of it."""
+    out, into = os.pipe()
+    child = os.fork()
+    if child == 0:
+        try:
+            if os.geteuid() == 0:
+                who = process.account(user)
+                os.setgroups([who.pw_gid])
+                os.setgid(who.pw_gid)
+                os.setuid(who.pw_uid)
+            said = repr(work())
+        except BaseException as error:  # noqa: BLE001  # told to the parent
+            said = str(error)
+        os.write(into, said.encode())
+        os._exit(0)
+    os.close(into)
+    with os.fdopen(out, "rb") as pipe:
+        said = pipe.read().decode()
+    os.waitpid(child, 0)
+    return said
+
+
+def test_two_at_once_do_not_meet(folder: Path) -> None:
+    with bare(folder, archiving=True) as live, locks.held(live.config, TARGET, live.run()), pytest.raises(LockBusy):
+        live.init()
 
 
 def test_the_seeds_configuration_is_told_what_is_wrong_with_it(folder: Path) -> None:

@@ -88,16 +88,16 @@ def extended(text: str, settings: Iterable[Setting]) -> str:
 
 def _set(lines: list[str], setting: Setting) -> None:
     wanted = f"{setting.name}={setting.value}"
-    last: int | None = None  # the last line of the section that says something
+    last: int | None = None  # the last line of the section that is no remark: those may be about what follows
     there: list[int] = []
     inside = False
     for number, line in enumerate(lines):
         told = line.strip()
         if told.startswith("[") and told.endswith("]"):
             inside = told[1:-1] == setting.section
-        if inside and told:
+        if inside and told and not told.startswith("#"):
             last = number
-            if not told.startswith(("#", "[")) and told.partition("=")[0].strip() == setting.name:
+            if not told.startswith("[") and told.partition("=")[0].strip() == setting.name:
                 there.append(number)
     if there:
         lines[there[-1]] = wanted

@@ -183,6 +183,7 @@ def _write_passes(doing: Doing) -> None:
         if not configuration.holds(one.value):
             raise Refused(f"{one.name} cannot be written down: it ends with its line, and loses blanks at its ends")
     try:
+        path.parent.parent.mkdir(mode=0o755, exist_ok=True)  # /etc/pgbackrest: Debian's file lies beside it
         if not path.parent.is_dir():
             path.parent.mkdir(mode=0o750)
             _give(doing, path.parent)

@@ -174,6 +174,7 @@ def while_initializing(facts: Facts, *, restarting: bool) -> tuple[Finding, ...]
         return ()
     how = " ".join(facts.restart) or "whoever starts the server has to restart it"
     rest = f"then run `dbops backup init --target {facts.target}` again, for the check and the first full backup"
-    message = f"{' and '.join(waiting)} work only after a restart of the server, which is yours to choose; {rest}"
+    what = f"{' and '.join(waiting)} {'work' if len(waiting) > 1 else 'works'}"
+    message = f"{what} only after a restart of the server, which is yours to choose; {rest}"
     hint = f"{how}; or let init do it: --restart" if facts.restart else how
     return (Finding(Severity.WARNING, "DBB101", facts.target, message, hint),)
