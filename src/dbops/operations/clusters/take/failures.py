@@ -8,7 +8,7 @@ from pathlib import Path
 from dbops import process
 from dbops.config.model import Cluster
 from dbops.engine.run import Run
-from dbops.errors import DbopsError, LockBusy, Unreachable
+from dbops.errors import DbopsError, LockBusy, Refused, Unreachable
 from dbops.operations.clusters.take import orphans
 from dbops.stores import postgres
 
@@ -41,6 +41,9 @@ def explained(error: DbopsError, place: Cluster, run: Run, *, target: str, repos
     said = "\n".join(cause.last) if isinstance(cause, process.ProgramFailed) else error.message
     if number == LOCKED:
         match = _LOCK.search(said)
+        if match and "Permission denied" in said:
+            hint = "pgBackRest was run as somebody else: remove the file, and look for others of that account"
+            return Refused(f"the lock file {match['path']} belongs to another account", hint=hint, target=target)
         return locked(Path(match["path"]) if match else None, target)
     if full := _FULL.search(said):
         return BackupFailed(
