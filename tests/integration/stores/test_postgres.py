@@ -143,7 +143,7 @@ _HOLDER = """
     import sys
     from pathlib import Path
     from dbops.config.fields import SecretFile
-from dbops.config.model import Cluster
+    from dbops.config.model import Cluster
     from dbops.engine import run as runs
     from dbops.stores import postgres
     here = Cluster(dsn=sys.argv[1], password=SecretFile(file=Path(sys.argv[2])))
