@@ -41,9 +41,10 @@ _JITTER = 0.1
 def list_(asked: Asked, target: Targets = None) -> Result:
     """List materialized views: size, index, last refresh, how long it takes, how fresh they are, what they read."""
     from dbops.operations.views import ready
+    from dbops.stores import databases
 
     loaded = asked.load()
-    names = ready.targets(loaded.config, tuple(target or ()))
+    names = databases.targets(loaded.config, tuple(target or ()))
     found, findings = _looked(names, lambda name: ready.looked(loaded.config, name, asked.run(loaded.state_dir)))
     asked.invocation.watch.judged(names, findings)
     views = [one for facts in found for one in told.told(facts, ready.declared_in(loaded.config, facts.target))]

@@ -40,12 +40,13 @@ def status(asked: Asked, target: Targets = None) -> Result:
     """Tell where each database is in its history, and what is left."""
     from dbops.operations.migrate import ready
     from dbops.operations.migrate.facts import State
+    from dbops.stores import databases
 
     loaded = asked.load()
     run = asked.run(loaded.state_dir)
     found: list[State] = []
     findings: list[Finding] = []
-    for name in ready.targets(loaded.config, tuple(target or ())):
+    for name in databases.targets(loaded.config, tuple(target or ())):
         try:
             found.append(ready.state(loaded.config, loaded.path, name, run))
         except Stopped:
@@ -93,9 +94,10 @@ def _up(
     asked: AskedChange, target: list[str] | None, to: str | None, *, jobs: int, keep_going: bool, ramp: Ramp
 ) -> Result:
     from dbops.operations.migrate import ready
+    from dbops.stores import databases
 
     loaded = asked.load()
-    names = ready.targets(loaded.config, tuple(target or ()))
+    names = databases.targets(loaded.config, tuple(target or ()))
     if to is not None and len(names) != 1:
         raise UsageError("--to is for one database", hint="name it: --target NAME")
     opening = partial(ready.up, loaded.config, loaded.path, now=clock.now(), to=to, ramp=ramp)
@@ -122,9 +124,10 @@ def down(
 ) -> Result:
     """Take revisions back; tables go to schema dbops_attic with all rows, `up` brings them back. Lock: schema."""
     from dbops.operations.migrate import ready
+    from dbops.stores import databases
 
     loaded = asked.load()
-    ready.targets(loaded.config, (target,))
+    databases.targets(loaded.config, (target,))
     opening = partial(ready.down, loaded.config, loaded.path, target, now=clock.now(), to=to, ramp=_ramp(patience))
     return change(
         asked,
@@ -159,11 +162,12 @@ class Past:
 def history(asked: Asked, target: Targets = None) -> Result:
     """List the revisions of a database: what they are, and who ran them when."""
     from dbops.operations.migrate import ready
+    from dbops.stores import databases
 
     loaded = asked.load()
     run = asked.run(loaded.state_dir)
     found: list[Past] = []
-    for name in ready.targets(loaded.config, tuple(target or ())):
+    for name in databases.targets(loaded.config, tuple(target or ())):
         known, stamp, entries = ready.past(loaded.config, loaded.path, name, run)
         last = {entry.revision: entry for entry in entries if entry.what == "migrated"}
         done = {revision.id for revision in known.until(stamp)}
@@ -196,10 +200,10 @@ def sql(
 ) -> Result:
     """Print the revisions as one script for psql. Touches no database."""
     from dbops.operations.migrate import history as histories
-    from dbops.operations.migrate import ready
+    from dbops.stores import databases
 
     loaded = asked.load()
-    ready.targets(loaded.config, (target,))
+    databases.targets(loaded.config, (target,))
     folder = histories.folder(loaded.config, loaded.path)
     script = histories.script(folder, histories.section(loaded.config, target), first=first, last=to, target=target)
     return Result({"target": target, "script": script}, tuple(Line(line) for line in script.splitlines()))
@@ -217,12 +221,12 @@ def lint(
     jobs: Jobs = _JOBS,
 ) -> Result:
     """Judge schemas and revisions by the house rules DBM2xx; needs no server of the platform."""
-    from dbops.operations.migrate import ready
     from dbops.operations.migrate.lint import ready as lints
+    from dbops.stores import databases
 
     loaded = asked.load()
     run = asked.run(loaded.state_dir)
-    names = ready.targets(loaded.config, tuple(target or ()))
+    names = databases.targets(loaded.config, tuple(target or ()))
     opening = lints.on_databases if on_target else lints.on_history
     with opening(loaded.config, loaded.path, run) as judge:
         ended = each(names, judge, jobs=jobs)

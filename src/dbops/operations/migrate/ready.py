@@ -1,7 +1,7 @@
 """Migrations, ready to be planned and run: one database at a time, under the lock of its schema."""
 
-from collections.abc import Callable, Generator, Sequence
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from collections.abc import Callable, Generator
+from contextlib import ExitStack, contextmanager
 from datetime import datetime
 from functools import partial
 from pathlib import Path
@@ -15,19 +15,12 @@ from dbops.operations.migrate import asking, check, history, plan
 from dbops.operations.migrate.apply import SUBJECT, Doing, apply
 from dbops.operations.migrate.facts import BASE, Database, Entry, History, State
 from dbops.operations.migrate.observe import entries, observe
-from dbops.stores import ledger, postgres
+from dbops.stores import databases, ledger, postgres
 from dbops.stores.postgres import Connection
 
 _RAMP = Ramp()
 
 Planner = Callable[[History, Database, Connection], Plan[plan.Action]]
-
-
-def targets(config: Config, names: Sequence[str]) -> list[str]:
-    for name in names:
-        if name not in config.postgres:
-            raise UsageError(f"{name!r} is no postgres target", hint=f"one of: {', '.join(config.postgres)}")
-    return [name for name in config.postgres if not names or name in names]
 
 
 @contextmanager
@@ -95,17 +88,11 @@ def _ready(
             if not doing:  # the worker is only started when there is something to do
                 told = asking.about(folder, name, target, run, config=path)
                 ask, backend = stack.enter_context(asking.worker(told))
-                administrator = partial(_administrator, config, target, run)
+                administrator = partial(databases.administrator, config, target, run)
                 doing.append(Doing(target, connection, administrator, ask, backend, ramp))
             apply(doing[0], step)
 
         yield Ready(planned, do, guard)
-
-
-def _administrator(config: Config, target: str, run: Run) -> AbstractContextManager[Connection]:
-    place = config.postgres[target]
-    dbname = postgres.database_name(place, target=target)
-    return postgres.connect(config.cluster[place.cluster], run, target=target, dbname=dbname)
 
 
 def state(config: Config, path: Path, target: str, run: Run) -> State:

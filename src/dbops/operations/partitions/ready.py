@@ -19,7 +19,7 @@ from dbops.operations.partitions.apply import Doing, NoPartitionForNow, NotMade,
 from dbops.operations.partitions.facts import Facts, Parent, Wish
 from dbops.operations.partitions.told import Listed, Table, table
 from dbops.operations.partitions.wish import place, wishes
-from dbops.stores import postgres
+from dbops.stores import databases, postgres
 from dbops.stores.postgres import Connection
 
 SUBJECT = "partition-ensure"
@@ -28,10 +28,8 @@ DETACHING = "partition"  # the subject under which partitions are detached
 
 def targets(config: Config, names: Sequence[str], *, configured: bool = True) -> list[str]:
     """List the databases; those without a partitioned table in the configuration only where they are asked for."""
-    for name in names:
-        if name not in config.postgres:
-            raise UsageError(f"{name!r} is no postgres target", hint=f"one of: {', '.join(config.postgres)}")
-    return [n for n, p in config.postgres.items() if (n in names if names else not configured or p.partition)]
+    chosen = databases.targets(config, names)
+    return chosen if names or not configured else [name for name in chosen if config.postgres[name].partition]
 
 
 def _chosen(config: Config, target: str, tables: Sequence[str]) -> tuple[Wish, ...]:

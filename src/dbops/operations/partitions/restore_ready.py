@@ -15,8 +15,8 @@ from dbops.operations.partitions.observe import parse
 from dbops.operations.partitions.restore_apply import SUBJECT, Doing, apply
 from dbops.operations.partitions.restore_facts import Action, Wanted
 from dbops.operations.partitions.restore_observe import find, observe
-from dbops.operations.partitions.retire_ready import administrator_of, vaulted_by
-from dbops.stores import postgres
+from dbops.operations.partitions.retire_ready import vaulted_by
+from dbops.stores import databases, postgres
 
 
 @contextmanager
@@ -37,7 +37,7 @@ def restore(
         refused = planning.refusal(wanted, span)
         if refused is not None:
             raise Refused(refused[0], hint=refused[1], target=target)
-        doing = Doing(connection, run, target, vaulted, partial(administrator_of, config, target, run))
+        doing = Doing(connection, run, target, vaulted, partial(databases.administrator, config, target, run))
 
         def do(step: Step[Action]) -> None:
             with postgres.translated(target):

@@ -1,7 +1,7 @@
 """Retiring, ready to be planned and run: the tables of one database, under the lock of its partitions."""
 
 from collections.abc import Callable, Generator, Sequence
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager
 from datetime import datetime
 from functools import cache, partial
 
@@ -17,7 +17,7 @@ from dbops.operations.partitions.retire_apply import SUBJECT, Doing, apply
 from dbops.operations.partitions.retire_copy import Vaulted
 from dbops.operations.partitions.retire_facts import Action, InstallLedger, Retired
 from dbops.operations.partitions.retire_observe import observe
-from dbops.stores import ledger, postgres
+from dbops.stores import databases, ledger, postgres
 from dbops.stores import vault as vaults
 from dbops.stores.postgres import Connection
 from dbops.stores.vault import Store
@@ -37,7 +37,7 @@ def retire(
         tables = _observed(connection, target, wishes, vaulted, now)
         plans = [planning.plan(table, wish, now) for table, wish in tables]
         findings = tuple(f for table, wish in tables for f in planning.findings(table, wish, now))
-        administrator = partial(administrator_of, config, target, run)
+        administrator = partial(databases.administrator, config, target, run)
         does: dict[str, Doing] = {}
         steps: list[Step[Action]] = []
         for (table, _), one in zip(tables, plans, strict=True):
@@ -92,9 +92,3 @@ def vaulted_by(config: Config) -> Vaulted:
         return None if told is None else resolve(told, target="vault")
 
     return Vaulted(store, config.vault.recipients if config.vault is not None else (), identity)
-
-
-def administrator_of(config: Config, target: str, run: Run) -> AbstractContextManager[Connection]:
-    place = config.postgres[target]
-    dbname = postgres.database_name(place, target=target)
-    return postgres.connect(config.cluster[place.cluster], run, target=target, dbname=dbname)

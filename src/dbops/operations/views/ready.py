@@ -1,7 +1,7 @@
 """Materialized views, ready to be listed, refreshed and checked: one database at a time."""
 
 from collections.abc import Callable, Generator, Mapping, Sequence
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager
 from datetime import datetime
 from functools import partial
 
@@ -15,17 +15,10 @@ from dbops.operations.views import apply, content
 from dbops.operations.views import plan as plans
 from dbops.operations.views.facts import Compared, Declared, Facts, Setting, Wanted
 from dbops.operations.views.observe import again, named, observe
-from dbops.stores import ledger, postgres
+from dbops.stores import databases, ledger, postgres
 from dbops.stores.postgres import Connection
 
 SUBJECT = "views"
-
-
-def targets(config: Config, names: Sequence[str]) -> list[str]:
-    for name in names:
-        if name not in config.postgres:
-            raise UsageError(f"{name!r} is no postgres target", hint=f"one of: {', '.join(config.postgres)}")
-    return [name for name in config.postgres if not names or name in names]
 
 
 def declared_in(config: Config, target: str) -> Declared:
@@ -38,7 +31,7 @@ def declared_in(config: Config, target: str) -> Declared:
 
 def declaring(config: Config, names: Sequence[str], views: Sequence[str]) -> list[str]:
     """Choose the targets that views are looked for in: those named, else those that declare them."""
-    chosen = targets(config, names)
+    chosen = databases.targets(config, names)
     if names or not views or len(chosen) == 1:
         return chosen
     found = {view: [name for name in chosen if _declares(config, name, view)] for view in views}
@@ -89,7 +82,7 @@ def refresh(
             run,
             connection,
             another=partial(postgres.connect, place, run, target=target),
-            administrator=partial(_administrator, config, target, run),
+            administrator=partial(databases.administrator, config, target, run),
             views={view.oid: view for view in facts.views},
             ramp=ramp,
         )
@@ -125,12 +118,6 @@ def _told(busy: Mapping[str, LockBusy], target: str, *, skip_busy: bool) -> dict
         one = failure(error, target)
         told[subject] = Finding(Severity.INFO, one.code, one.target, one.message, one.hint) if skip_busy else one
     return told
-
-
-def _administrator(config: Config, target: str, run: Run) -> AbstractContextManager[Connection]:
-    place = config.postgres[target]
-    dbname = postgres.database_name(place, target=target)
-    return postgres.connect(config.cluster[place.cluster], run, target=target, dbname=dbname)
 
 
 def looked(config: Config, target: str, run: Run) -> Facts:
