@@ -2,17 +2,21 @@
 
 import re
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 from itertools import groupby
+from typing import TypeVar
 
 from dbops import units
 from dbops.copies.manifest import CONSTRUCTION, MANIFEST, VERIFIED, Begun, Manifest, opened
 from dbops.engine.finding import Finding, Severity
 from dbops.errors import CouldNotVerify, VerifiedBad
 from dbops.stores.vault import Absent, Entry, Store
+
+T = TypeVar("T")
 
 _READ_AT_ONCE = 8
 _READ_AHEAD = 32
@@ -110,16 +114,22 @@ def groups(vault: Store, prefix: str = "") -> Iterator[Group]:
 
 def listing(vault: Store, prefix: str = "") -> Iterator[Found]:
     """Tell every artifact below `prefix` (`<tier prefix><store>/<target>/` or less of it)."""
-    waiting: deque[Future[Found | None]] = deque()
+    for found in ahead(groups(vault, prefix), partial(_still, vault)):
+        if found is not None:
+            yield found
+
+
+def ahead(several: Iterable[Group], look: Callable[[Group], T]) -> Iterator[T]:
+    """Look at some artifacts while the listing goes on; the answers come in its order."""
+    waiting: deque[Future[T]] = deque()
     with ThreadPoolExecutor(_READ_AT_ONCE, thread_name_prefix="manifests") as pool:
         try:
-            for group in groups(vault, prefix):
-                waiting.append(pool.submit(_still, vault, group))
-                if len(waiting) >= _READ_AHEAD and (found := waiting.popleft().result()) is not None:
-                    yield found
+            for group in several:
+                waiting.append(pool.submit(look, group))
+                if len(waiting) >= _READ_AHEAD:
+                    yield waiting.popleft().result()
             while waiting:
-                if (found := waiting.popleft().result()) is not None:
-                    yield found
+                yield waiting.popleft().result()
         finally:
             for future in waiting:
                 future.cancel()

@@ -1,8 +1,6 @@
 """Look at a place: one listing, the manifests beside it, and what the last verification said."""
 
-from collections import deque
-from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -19,8 +17,6 @@ from dbops.operations.vault.check import standing
 from dbops.operations.vault.facts import Checked, Held, Seen, State, Strangers, Wanted
 from dbops.stores.vault import Absent, Entry, Store
 
-_AT_ONCE = 8
-_AHEAD = 32
 _LOOKED_BACK = 50  # verifications; whoever verifies in slices leaves many
 
 
@@ -30,7 +26,7 @@ def observe(
     """See every artifact that is wanted; with `results`, also what verifications of it have said."""
     noticing = _Noticing(store)
     seen: list[Seen] = []
-    for group in _parallel(
+    for group in catalogue.ahead(
         (g for g in catalogue.groups(cast("Store", noticing)) if _is_wanted(g, wanted)),
         lambda group: _seen(store, group, now, results=results),
     ):
@@ -58,21 +54,6 @@ class _Noticing:
 def _is_wanted(group: catalogue.Group, wanted: Wanted) -> bool:
     at = group.address
     return wanted.holds(store=at.store, target=at.target, kind=at.kind)
-
-
-def _parallel(groups: Iterator[catalogue.Group], look: Callable[[catalogue.Group], list[Seen]]) -> Iterator[list[Seen]]:
-    waiting: deque[Future[list[Seen]]] = deque()
-    with ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="artifacts") as pool:
-        try:
-            for group in groups:
-                waiting.append(pool.submit(look, group))
-                if len(waiting) >= _AHEAD:
-                    yield waiting.popleft().result()
-            while waiting:
-                yield waiting.popleft().result()
-        finally:
-            for future in waiting:
-                future.cancel()
 
 
 def _seen(store: Store, group: catalogue.Group, now: datetime, *, results: bool) -> list[Seen]:
