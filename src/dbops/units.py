@@ -1,6 +1,7 @@
-"""Durations, sizes and instants as people write and read them."""
+"""Durations, sizes, instants and numbers of things as people write and read them."""
 
 import re
+from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 
 _DAY = 86_400.0
@@ -90,6 +91,18 @@ def size(count: int) -> str:
     while abs(amount) >= (1024 if power == 0 else 1023.95) and power < len(_POWERS) - 1:
         amount, power = amount / 1024, power + 1
     return f"{count} B" if power == 0 else f"{amount:.1f} {'BkMGT'[power]}B"
+
+
+def counted(number: int, what: str) -> str:
+    """Write how many there are: `1 file`, `3 files`."""
+    return f"{number} {what}{'' if number == 1 else 's'}"
+
+
+def some(names: Iterable[str], most: int = 3) -> str:
+    """Name the first of them, and how many more there are."""
+    found = list(names)
+    more = f" and {len(found) - most} more" if len(found) > most else ""
+    return ", ".join(found[:most]) + more
 
 
 def instant(moment: datetime) -> str:

@@ -121,3 +121,12 @@ def test_a_stamp_is_read_back_and_sorts_by_its_moment(moment: datetime) -> None:
     later = moment + timedelta(milliseconds=1)
     assert units.parse_stamp(units.stamp(moment)) == units.parse_instant(units.instant(moment))
     assert units.stamp(moment) < units.stamp(later)
+
+
+@pytest.mark.parametrize(
+    ("number", "told", "names"),
+    [(0, "0 files", ""), (1, "1 file", "a"), (3, "3 files", "a, b, c"), (5, "5 files", "a, b, c and 2 more")],
+)
+def test_many_things_are_counted_and_some_of_them_named(number: int, told: str, names: str) -> None:
+    assert units.counted(number, "file") == told
+    assert units.some("abcde"[:number]) == names

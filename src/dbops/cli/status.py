@@ -104,8 +104,8 @@ def _told(facts: dict[str, Any]) -> list[str]:
 def _of_azure(facts: dict[str, Any]) -> list[str]:
     told: list[str] = []
     if "consistency" in facts:
-        told += [facts["consistency"], _counted(len(facts["read_regions"]), "region")]
-        told += [_counted(facts["containers"], "container"), f"{facts['charge']:g} RU"]
+        told += [facts["consistency"], units.counted(len(facts["read_regions"]), "region")]
+        told += [units.counted(facts["containers"], "container"), f"{facts['charge']:g} RU"]
     if facts.get("key") == "query":
         told.append("query key")
     for name in ("documents", "indexes"):
@@ -119,14 +119,10 @@ def _of_azure(facts: dict[str, Any]) -> list[str]:
 
 
 def _of_vault(facts: dict[str, Any]) -> list[str]:
-    told = [_counted(facts["artifacts"], "artifact"), units.size(facts["stored_bytes"])]
+    told = [units.counted(facts["artifacts"], "artifact"), units.size(facts["stored_bytes"])]
     if facts["newest_age"] is not None:
         told.append(f"newest {units.duration(facts['newest_age'])} ago")
     for copy in facts["copies"]:
         lacks = f", lacks {copy['lacking']}" if copy.get("lacking") else ""
         told.append(f"copy {copy['copy']} {copy['state']}{lacks}")
     return told
-
-
-def _counted(count: int, what: str) -> str:
-    return f"{count} {what}{'' if count == 1 else 's'}"

@@ -151,7 +151,7 @@ def entry(one: Seen, now: datetime, copies: tuple[str, ...] = ()) -> Entry:
 
 def listing_screen(told: Listing) -> Screen:
     rows = tuple(_row(one) for one in told.artifacts)
-    closing = Line(f"{told.place}: {count(len(rows), 'artifact')}, {units.size(told.size_bytes)}", Tone.STRONG)
+    closing = Line(f"{told.place}: {units.counted(len(rows), 'artifact')}, {units.size(told.size_bytes)}", Tone.STRONG)
     return (*((Table(_COLUMNS, rows),) if rows else ()), closing, *(_copy(one) for one in told.copies))
 
 
@@ -176,17 +176,13 @@ def _copy(one: CopyTold) -> Line:
         return Line(f"{one.name}: could not be looked at", Tone.BAD)
     behind = "" if one.lag is None else f" for {units.duration(one.lag)}"
     missing = f", lacks {one.lacking}{behind}" if one.lacking else ""
-    return Line(f"{one.name}: {count(one.artifacts, 'artifact')}{missing}", Tone.WARN if missing else Tone.GOOD)
-
-
-def count(number: int, what: str) -> str:
-    return f"{number} {what}{'' if number == 1 else 's'}"
+    return Line(f"{one.name}: {units.counted(one.artifacts, 'artifact')}{missing}", Tone.WARN if missing else Tone.GOOD)
 
 
 def shown_screen(told: ShownTold) -> Iterator[Line | Table]:
     one = told.artifact
     yield Line(f"{told.place}: {one.name}", Tone.STRONG)
-    size = f"{count(one.files, 'file')}, {units.size(one.size_bytes)} stored"
+    size = f"{units.counted(one.files, 'file')}, {units.size(one.size_bytes)} stored"
     yield Line(f"{one.state.value}, {size}, {units.duration(one.age)} old", TONES[one.state])
     if told.manifest is not None:
         yield from _manifest(told.manifest)
@@ -224,16 +220,16 @@ def _file(file: File) -> tuple[Cell, ...]:
 
 def plan_screen(told: VerifyPlan) -> Iterator[Line]:
     for one in told.artifacts:
-        yield Line(f"{one.name}: {count(one.files, 'file')}, {units.size(one.read_bytes)}", indent=1)
+        yield Line(f"{one.name}: {units.counted(one.files, 'file')}, {units.size(one.read_bytes)}", indent=1)
     slice_ = "" if told.subset == "1/1" else f", slice {told.subset}"
-    many = count(len(told.artifacts), "artifact")
+    many = units.counted(len(told.artifacts), "artifact")
     yield Line(f"{told.place}: {many}, {units.size(told.read_bytes)} to be read ({told.depth}{slice_})", Tone.STRONG)
 
 
 def verified_screen(told: VerifyTold) -> Iterator[Line]:
     for one in told.artifacts:
         read = f", {units.size(one.read_bytes)} read"
-        yield Line(f"{one.name}: {one.verdict.value}, {count(one.files, 'file')}{read}", VERDICTS[one.verdict])
+        yield Line(f"{one.name}: {one.verdict.value}, {units.counted(one.files, 'file')}{read}", VERDICTS[one.verdict])
     slice_ = "" if told.subset == "1/1" else f", slice {told.subset}"
-    many = count(len(told.artifacts), "artifact")
+    many = units.counted(len(told.artifacts), "artifact")
     yield Line(f"{told.place}: {many} verified ({told.depth}{slice_}): {told.verdict.value}", VERDICTS[told.verdict])

@@ -1,6 +1,6 @@
 """Judge partitioned tables; pure."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 
 from dbops import units
@@ -9,8 +9,6 @@ from dbops.errors import DbopsError
 from dbops.operations.partitions import bounds, plan, told
 from dbops.operations.partitions.bounds import Grid, Span
 from dbops.operations.partitions.facts import Facts, Parent, Partition, Wish
-
-_NAMED = 3  # of many, so many are named
 
 
 def unverified(target: str, error: DbopsError) -> Finding:
@@ -109,7 +107,7 @@ def _order(target: str, parent: Parent, grid: Grid) -> Iterator[Finding]:
     spans = [one.span for one in parent.attached]
     holes = bounds.gaps(spans)
     if holes:
-        message = f"{parent.told}: rows of {_some(map(span_told, holes))} have no partition"
+        message = f"{parent.told}: rows of {units.some(map(span_told, holes))} have no partition"
         yield Finding(Severity.WARNING, "DBP103", target, message, "dbops partition ensure fills gaps")
     for one, two in bounds.overlaps(spans):
         message = f"{parent.told}: partitions overlap, {span_told(one)} and {span_told(two)}"
@@ -120,7 +118,7 @@ def _order(target: str, parent: Parent, grid: Grid) -> Iterator[Finding]:
         if not all(edge is None or grid.is_start(edge) for edge in (one.span.start, one.span.end))
     ]
     if odd:
-        message = f"{parent.told}: bounds are not at starts of {grid.interval.value} in {grid.zone}: {_some(odd)}"
+        message = f"{parent.told}: bounds are not at starts of {grid.interval.value} in {grid.zone}: {units.some(odd)}"
         hint = "made in a session of another zone? ensure respects them; rows near them lie in the neighbour"
         yield Finding(Severity.WARNING, "DBP110", target, message, hint)
     for one in parent.pending:
@@ -133,7 +131,7 @@ def _default(target: str, parent: Parent, wish: Wish) -> Iterator[Finding]:
         return
     rows = sum(count for _, count in parent.default_rows)
     if rows:
-        where = _some(span_told(span) for span, _ in parent.default_rows)
+        where = units.some(span_told(span) for span, _ in parent.default_rows)
         message = f"{parent.told}: {rows} rows in the default partition, of {where}"
         hint = "no partition of these ranges can be attached; draining a default partition comes later"
         yield Finding(Severity.WARNING, "DBP105", target, message, hint)
@@ -148,7 +146,7 @@ def _overdue(target: str, parent: Parent, wish: Wish, here: datetime) -> Iterato
     limit = here - wish.retention
     old = [one.name for one in parent.attached if one.span.end is not None and one.span.end <= limit]
     if old:
-        message = f"{parent.told}: {len(old)} partitions are past their retention: {_some(old)}"
+        message = f"{parent.told}: {len(old)} partitions are past their retention: {units.some(old)}"
         yield Finding(Severity.WARNING, "DBP111", target, message, "dbops partition retire --plan")
 
 
@@ -160,15 +158,17 @@ def _like_the_parent(target: str, parent: Parent, part: Partition) -> Iterator[F
         *(f"policy {name}" for name in parent.policies if name not in part.policies),
     ]
     if lacks:
-        message = f"{part.name} lacks {_some(lacks)} of {parent.told}: read by its name, it shows other tenants' rows"
+        message = (
+            f"{part.name} lacks {units.some(lacks)} of {parent.told}: read by its name, it shows other tenants' rows"
+        )
         yield Finding(Severity.BAD, "DBP107", target, message, "see runbook partition-runway, step 4")
     if part.lacking_indexes:
-        message = f"{part.name} has no valid part of {_some(part.lacking_indexes)}"
+        message = f"{part.name} has no valid part of {units.some(part.lacking_indexes)}"
         hint = "create it on the partition CONCURRENTLY, then ALTER INDEX ... ATTACH PARTITION"
         yield Finding(Severity.WARNING, "DBP108", target, message, hint)
     more = sorted({(r.grantee or "PUBLIC", r.privilege) for r in set(part.rights) - set(parent.rights)})
     if more:
-        message = f"{part.name} grants more than {parent.told}: {_some(' '.join(one) for one in more)}"
+        message = f"{part.name} grants more than {parent.told}: {units.some(' '.join(one) for one in more)}"
         yield Finding(Severity.WARNING, "DBP109", target, message, "dbops roles plan; or REVOKE it")
     if part.owner != parent.owner:
         message = f"{part.name} belongs to {part.owner}, {parent.told} to {parent.owner}"
@@ -184,9 +184,3 @@ def _edge(moment: datetime | None) -> str:
         return "..."
     midnight = (moment.hour, moment.minute, moment.second, moment.microsecond) == (0, 0, 0, 0)
     return f"{moment:%Y-%m-%d}" if midnight else f"{moment:%Y-%m-%d %H:%M:%S}Z"
-
-
-def _some(names: Iterable[str]) -> str:
-    found = list(names)
-    more = f" and {len(found) - _NAMED} more" if len(found) > _NAMED else ""
-    return ", ".join(found[:_NAMED]) + more

@@ -8,7 +8,6 @@ from dbops.engine.finding import Finding, Severity, Verdict
 from dbops.operations.vault.facts import VAULT, Checked, Held, Seen, State
 from dbops.operations.vault.plan import lacking
 
-_SHOWN = 3
 _DEPTHS = ("listed", "stored", "content")
 
 
@@ -80,7 +79,7 @@ def check_copy(vault: Held, copy: Held, now: datetime) -> Iterator[Finding]:
     known = {one.name for one in vault.seen}
     only_here = [one.name for one in copy.seen if one.name not in known and one.state is State.COMPLETE]
     if only_here:
-        told = f"{len(only_here)} artifacts are here and no longer in the vault: {_some(only_here)}"
+        told = f"{len(only_here)} artifacts are here and no longer in the vault: {units.some(only_here)}"
         yield Finding(Severity.INFO, "DBV108", copy.place, told, None)
 
 
@@ -93,7 +92,7 @@ def lag(vault: Held, copy: Held, now: datetime) -> timedelta | None:
 
 def _lagging(copy: Held, missing: Sequence[Seen], behind: timedelta) -> Finding:
     told = f"lacks {len(missing)} of the vault's artifacts, for {units.duration(behind)} by now"
-    names = _some([one.name for one in missing])
+    names = units.some([one.name for one in missing])
     hint = f"dbops vault copy --to {copy.place}"
     if copy.max_age is not None and behind > copy.max_age:
         told = f"{told}, and may lag {units.duration(copy.max_age)}: {names}"
@@ -140,8 +139,3 @@ def standing(newest_first: Iterable[Checked]) -> Checked | None:
 
 def _as_close(depth: str) -> tuple[str, ...]:
     return _DEPTHS[_DEPTHS.index(depth) :] if depth in _DEPTHS else _DEPTHS
-
-
-def _some(names: Sequence[str]) -> str:
-    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
-    return ", ".join(names[:_SHOWN]) + more

@@ -30,17 +30,12 @@ def plan_copy(vault: Held, copy: Held) -> Plan[CopyArtifact]:
 
 
 def _step(one: Seen, begun: Seen | None) -> Step[CopyArtifact]:
-    notes = (
-        () if begun is None or not begun.files else (f"{_files(begun.files)} there already: hashed, not sent again",)
-    )
-    summary = f"copy {one.name} ({_files(one.files)}, {units.size(one.size)})"
+    there = 0 if begun is None else begun.files
+    notes = (f"{units.counted(there, 'file')} there already: hashed, not sent again",) if there else ()
+    summary = f"copy {one.name} ({units.counted(one.files, 'file')}, {units.size(one.size)})"
     # the manifest's hash belongs to the step: an agreed plan is a plan for this very content
     step_id = f"copy-{one.name}-{(one.manifest or '')[:12]}"
     return Step(step_id, summary, CopyArtifact(one.name, one.manifest or "", one.files, one.size), notes=notes)
-
-
-def _files(count: int) -> str:
-    return f"{count} file{'s' if count != 1 else ''}"
 
 
 def chosen(held: Held, seen: Sequence[Seen], name: str | None, *, newest: bool) -> list[Seen]:
