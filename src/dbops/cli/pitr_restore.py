@@ -13,7 +13,20 @@ from dbops.cli import pitr_in_place
 from dbops.cli.door import Result, command
 from dbops.cli.flow import Changed, PlanTold, StepTold, Target, change
 from dbops.cli.options import AskedChange
-from dbops.cli.pitr_target import At, Exclusive, Immediate, Latest, Lsn, Name, Repo, Set, Timeline, Xid, target_of
+from dbops.cli.pitr_target import (
+    At,
+    Exclusive,
+    Immediate,
+    Latest,
+    Lsn,
+    Name,
+    Repo,
+    Set,
+    Timeline,
+    Xid,
+    target_of,
+    zone_of,
+)
 from dbops.cli.screen import Line, Screen, Tone
 from dbops.engine import clock
 from dbops.engine.ending import Measure
@@ -45,7 +58,6 @@ def verbs(app: typer.Typer) -> None:
         "dbops pitr restore --target main --at 2026-08-01T14:59:59Z --verify",
         "dbops pitr restore --target main --latest --ttl 2h",
         "dbops pitr restore --target main --name before_release --to /restore/main --keep",
-        "dbops pitr restore --target main --at 2026-08-01T14:59:59Z --plan",
         "dbops pitr restore --target main --at 2026-08-01T14:59:59Z --in-place --confirm main",
     )(restore)
     command(app, "clean", "dbops pitr clean", "dbops pitr clean --all --plan")(clean)
@@ -94,6 +106,8 @@ def restore(
     from dbops.operations.clusters.restore.apply import Told
     from dbops.operations.clusters.restore.facts import Wanted
 
+    loaded = asked.load()
+    config = loaded.config
     moment = target_of(
         at=at,
         lsn=lsn,
@@ -105,6 +119,7 @@ def restore(
         timeline=timeline,
         exclusive=exclusive,
         repository=repository,
+        zone=zone_of(config.platform),
     )
     if read_only and (verify or moment.kind == "latest"):
         raise UsageError(
@@ -114,8 +129,6 @@ def restore(
         if to or verify or keep or ttl or read_only or not in_place:
             raise UsageError("--in-place goes alone, or with --delta; the other options are those of a scratch copy")
         return pitr_in_place.in_place(asked, target, moment, delta=delta)
-    loaded = asked.load()
-    config = loaded.config
     cluster = ready.cluster(config, target)
     run = asked.run(loaded.state_dir)
     told = Told()

@@ -7,7 +7,7 @@ and the folder carries a mark with the same name: what has no such mark is never
 import json
 import os
 from collections.abc import Generator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -21,6 +21,7 @@ from dbops.operations.clusters.restore.facts import Left
 from dbops.servers import account, scratch
 
 _MARK = "dbops-scratch.json"
+_PATIENCE = timedelta(seconds=30)  # others are in the room for milliseconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +57,39 @@ def held(run: Run, one: Scratch) -> Generator[None]:
     """Hold a copy: others see that its run is alive."""
     path = room(run.state_dir) / f"{one.name}.lock"
     with locks.file_lock(path, _at_once(run), what=f"scratch copy {one.name}", target=one.target):
+        yield
+
+
+@contextmanager
+def working(run: Run, one: Scratch) -> Generator[None]:
+    """Hold a new copy that is recorded from the first moment on; unless it is kept, nothing is left of it."""
+    with ExitStack() as stack:
+        with _alone(run):  # a lock without a record is one that a dead run has left
+            stack.enter_context(held(run, one))
+            record(run.state_dir, one)
+        try:
+            yield
+        finally:
+            if (
+                one.name in {each.name for each in recorded(run.state_dir) if not each.kept}
+                and not (one.home / _MARK).exists()
+            ):
+                _forget(run.state_dir, one.name)
+
+
+def sweep(run: Run) -> None:
+    """Remove locks without a record: their runs were killed in between."""
+    with _alone(run):
+        known = {one.name for one in recorded(run.state_dir)}
+        for path in room(run.state_dir).glob("[!.]*.lock"):
+            if path.stem not in known:
+                with suppress(LockBusy), locks.file_lock(path, _at_once(run), what=path.stem, target="scratch"):
+                    path.unlink(missing_ok=True)
+
+
+@contextmanager
+def _alone(run: Run) -> Generator[None]:
+    with locks.on_this_host(replace(run, lock_wait=_PATIENCE), "scratch", "room"):
         yield
 
 
@@ -154,8 +188,12 @@ def remove(state_dir: Path, one: Scratch) -> None:
                 entry.unlink()
         if one.made:
             one.home.rmdir()
+    _forget(state_dir, one.name)
+
+
+def _forget(state_dir: Path, name: str) -> None:
     for ending in ("json", "lock"):
-        (room(state_dir) / f"{one.name}.{ending}").unlink(missing_ok=True)
+        (room(state_dir) / f"{name}.{ending}").unlink(missing_ok=True)
 
 
 def keep(state_dir: Path, one: Scratch, until: datetime | None) -> Scratch:

@@ -59,7 +59,8 @@ def scratch(
     plan.refuse(facts)
     with ExitStack() as stack:
         if not run.plan_only:
-            stack.enter_context(places.held(run, place))
+            places.sweep(run)
+            stack.enter_context(places.working(run, place))
         doing = Doing(config, facts, wanted, run, place, told)
         try:
             planned = plan.plan(facts, wanted, now)
@@ -67,8 +68,6 @@ def scratch(
         finally:
             if not doing.kept:
                 give_up(doing)
-            if not run.plan_only and not doing.kept:
-                (places.room(run.state_dir) / f"{place.name}.lock").unlink(missing_ok=True)
 
 
 @contextmanager
@@ -79,6 +78,8 @@ def clean(run: Run, now: datetime, *, all_kept: bool) -> Generator[Ready[plan.Ac
         if isinstance(step.action, plan.RemoveScratch):
             remove(run, step.action.name)
 
+    if not run.plan_only:
+        places.sweep(run)
     planned = plan.clean("scratch", places.left(run), now, all_kept=all_kept)
     yield Ready(planned, act, goes_on_after=(LockBusy,))
 
