@@ -1,9 +1,10 @@
 """What is left to do after a restore in place; pure.
 
 DBB681 a standby has to be rebuilt · DBB682 a replication slot did not survive · DBB683 the old files lie beside
+DBB684 an interrupted one is gone on with
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from dbops.engine.finding import Finding, Severity
 from dbops.operations.clusters.restore.in_place_facts import Note
@@ -22,3 +23,9 @@ def check(note: Note) -> Iterator[Finding]:
     if not note.delta:
         told = f"the cluster of before lies in {', '.join(moved.aside for moved in note.moved)}"
         yield Finding(Severity.INFO, "DBB683", note.target, told, "remove it when nobody needs the way back any more")
+
+
+def interrupted(note: Note, way_back: Sequence[str]) -> Finding:
+    told = f"a restore in place to {note.wanted} was interrupted and is gone on with; it began {note.since}"
+    hint = f"or go back: {' && '.join(way_back)}" if way_back else None
+    return Finding(Severity.INFO, "DBB684", note.target, told, hint)

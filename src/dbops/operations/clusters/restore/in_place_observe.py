@@ -65,10 +65,10 @@ def observe(config: Config, target: str, run: Run, choose: Callable[[], Goal], *
 
 
 def _went_back(note: Note) -> bool:
-    """Tell whether somebody has put the old folders back by hand: then there is nothing to go on with."""
+    """Tell whether all is where it was, by hand or because nothing was moved: there is nothing to go on with."""
     made = {one.path: one for one in note.made}.get(note.data)
     aside = any(Path(moved.aside).exists() for moved in note.moved)
-    return not note.delta and made is not None and identity(note.data) not in (made, None) and not aside
+    return not note.delta and not aside and (made is None or identity(note.data) != made)
 
 
 def identity(path: str) -> Identity | None:

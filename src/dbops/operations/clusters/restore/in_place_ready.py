@@ -10,7 +10,8 @@ from dbops.engine.run import Run
 from dbops.operations.clusters import locks
 from dbops.operations.clusters.restore import in_place_plan
 from dbops.operations.clusters.restore.facts import Goal
-from dbops.operations.clusters.restore.in_place_apply import Doing, Told, apply
+from dbops.operations.clusters.restore.in_place_apply import Doing, Told, apply, back
+from dbops.operations.clusters.restore.in_place_check import interrupted
 from dbops.operations.clusters.restore.in_place_facts import Action
 from dbops.operations.clusters.restore.in_place_observe import observe
 from dbops.operations.clusters.take.observe import refuse_wrong_account
@@ -26,4 +27,5 @@ def in_place(
         facts = observe(config, target, run, choose, wanted=wanted, delta=delta)
         in_place_plan.refuse(facts)
         doing = Doing(config, run, facts.note, told)
-        yield Ready(in_place_plan.plan(facts), partial(apply, doing), guard, guard.findings, met=told.findings)
+        findings = (*guard.findings, *((interrupted(facts.note, back(doing)),) if facts.noted else ()))
+        yield Ready(in_place_plan.plan(facts), partial(apply, doing), guard, findings, met=told.findings)
