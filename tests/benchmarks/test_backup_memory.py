@@ -1,6 +1,5 @@
 """Memory of the commands that look at a whole archive of WAL: 100,000 segments."""
 
-import hashlib
 import os
 import shutil
 import subprocess
@@ -42,6 +41,7 @@ def fabricate(made: clustering.Cluster) -> None:
     """Go on behind the last segment with links to it: as files they are as real as any."""
     [archive] = [each for each in (made.repository / "archive" / made.stanza.name).iterdir() if each.is_dir()]
     source = max(archive.glob("*/*-*.zst"))
+    checksum = source.name.partition("-")[2]
     first = int(source.name[8:16], 16) * PER_LOG + int(source.name[16:24], 16) + 1
     for number in range(first, first + SEGMENTS):
         log, low = divmod(number, PER_LOG)
@@ -50,7 +50,7 @@ def fabricate(made: clustering.Cluster) -> None:
             account.make_folder(room, 0o750)
             source = Path(shutil.copy2(source, room / "source"))  # a file has room for some 60,000 links
             account.give(source)
-        name = f"{room.name}{low:08X}-{hashlib.sha1(str(number).encode(), usedforsecurity=False).hexdigest()}.zst"
+        name = f"{room.name}{low:08X}-{checksum}"
         os.link(source, room / name)
     for room in archive.iterdir():
         (room / "source").unlink(missing_ok=True)

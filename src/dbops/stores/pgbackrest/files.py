@@ -53,4 +53,6 @@ def get(
 ) -> bytes:
     """Read a small file of the repository: decrypted, unless `raw`; never decompressed."""
     options = (f"--repo={repository}", "--log-level-console=off", *(("--raw",) if raw else ()))
-    return run(place, "repo-get", *options, path, target=target, connects=False, timeout=timeout).out
+    data = bytearray()  # not as lines: each of them would be searched for secrets
+    run(place, "repo-get", *options, path, target=target, connects=False, timeout=timeout, on_block=data.extend)
+    return bytes(data)
