@@ -221,6 +221,16 @@ def test_a_gap_ends_one_interval_and_only_a_later_set_opens_the_next(folder: Pat
         assert restored(live, chosen(live, Target("at", at=just))) == ["zero"]
 
 
+_EACH = "DO $$ BEGIN FOR n IN 0..299 LOOP EXECUTE format('{}', n); END LOOP; END $$"
+
+
+def _left(connection: psycopg.Connection[tuple[int]]) -> int:
+    """What is left of the segment, in bytes."""
+    row = connection.execute("SELECT 1048576 - ((pg_current_wal_insert_lsn() - '0/0') % 1048576)::int").fetchone()
+    assert row is not None
+    return row[0]
+
+
 def test_a_commit_that_straddles_two_segments_is_seen(folder: Path) -> None:
     """Its record begins in one and ends in the next; read alone, both are silent about it."""
     with clustering.under_backup(folder) as live:
@@ -228,21 +238,15 @@ def test_a_commit_that_straddles_two_segments_is_seen(folder: Path) -> None:
         live.pgbackrest("backup", "--type=full", "--no-expire-auto")
         live.keep("one")
         with live.connect() as connection:
-            # a commit that drops many tables carries them all in its record: longer than what is left of a segment
             with connection.transaction():
-                for number in range(300):
-                    connection.execute(f"CREATE TABLE wide_{number} ()".encode())
-            while True:
-                row = connection.execute("SELECT (pg_current_wal_insert_lsn() - '0/0') % 1048576").fetchone()
-                assert row is not None
-                if int(row[0]) > 1048576 - 6000:
-                    break
-                connection.execute("SELECT pg_logical_emit_message(true, 'fill', repeat('x', 1000))")
+                connection.execute(_EACH.format("CREATE TABLE wide_%s ()").encode())
             start = connection.execute("SELECT pg_current_wal_insert_lsn()::text").fetchone()
             assert start is not None
-            connection.execute(
-                b"DO $$ BEGIN FOR n IN 0..299 LOOP EXECUTE format('DROP TABLE wide_%s', n); END LOOP; END $$"
-            )
+            with connection.transaction():
+                # its record names all of them: longer than what is left of the segment
+                connection.execute(_EACH.format("DROP TABLE wide_%s").encode())
+                while _left(connection) > 6000:
+                    connection.execute("SELECT pg_logical_emit_message(false, 'fill', repeat('x', 1000))")
         live.keep("two")
         live.switch()
         way = chosen(live, Target("lsn", value=start[0]))

@@ -159,6 +159,8 @@ def test_what_was_acknowledged_is_cut_out_of_a_gap() -> None:
 def test_nothing_is_missing_before_what_backups_need() -> None:
     assert continuity.gaps(made({1: {1, 3, 5}}), since=4) == continuity.gaps(made({1: {3, 5}}))
     assert continuity.gaps(made({1: {1, 3, 5}}), since=5) == ()
+    [gap] = continuity.gaps(made({1: {1, 7}}), since=4)
+    assert (gap.first.number, gap.last.number) == (4, 6)
 
 
 @given(st.sampled_from([1, 16, 64, 1024]), st.integers(0, 1 << 20))

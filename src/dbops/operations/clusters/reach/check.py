@@ -14,7 +14,7 @@ DBB509 info     a border is not exact: the WAL around it could not be read, or h
 DBB510 warning  how old the oldest commit is that is not archived cannot be told, and an RPO is promised
 DBB511 bad      nothing is within reach: there is no complete set
 DBB521 missed   the RTO: the restore is predicted to take longer than promised
-DBB522 warning  something of the server does not survive the restore
+DBB522 info     something of the server does not survive the restore
 DBB523 info     how long the restore will take is not known
 """
 
@@ -101,7 +101,7 @@ def check_plan(planned: Planned) -> Iterator[Finding]:
         message += f"; the objective is {units.duration(planned.objective)}"
         yield Finding(Severity.MISSED, "DBB521", target, message, "take backups more often, or give it faster disks")
     for what, names in _lost(planned.bystanders):
-        yield Finding(Severity.WARNING, "DBB522", target, f"{what}: {', '.join(names)}")
+        yield Finding(Severity.INFO, "DBB522", target, f"{what}: {', '.join(names)}")
 
 
 def _lost(told: Bystanders | None) -> Iterator[tuple[str, tuple[str, ...]]]:
