@@ -80,7 +80,7 @@ def find(name: str, *folders: Path, hint: str | None = None) -> Path:
     from_path = [Path(part) for part in os.environ.get("PATH", "").split(os.pathsep) if part]
     for folder in (*folders, *from_path, *map(Path, _USUAL_FOLDERS), *postgres_folders()):
         found = folder / name
-        if found.is_file() and os.access(found, os.X_OK):
+        if os.access(found, os.X_OK) and found.is_file():  # in this order: root's PATH leads into closed folders
             return found
     raise DependencyMissing(
         f"the program {name} was not found", hint=hint or f"install {name}, or add its folder to PATH"
