@@ -1,5 +1,6 @@
 """`backup init` on real clusters: from nothing to the first full backup, and what it refuses."""
 
+import codecs
 import os
 import stat
 from collections.abc import Callable
@@ -118,11 +119,17 @@ def test_a_creation_that_was_killed_is_cleared_away_and_damage_is_not(folder: Pa
         assert list((live.repository / "backup" / TARGET).glob("*F"))
 
 
-def test_the_owner_of_the_cluster_needs_no_root_and_another_account_is_sent_away(folder: Path) -> None:
+def test_the_owner_of_the_cluster_needs_no_root_and_another_account_is_sent_away(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     with bare(folder, encrypted=True, archiving=True) as live:
         account.make_folder(folder / "state")
+        assert "DBB109" in live.codes()  # and what is imported on the way is there before root is left behind
+        codecs.lookup("ascii")
         for file in ("superuser", "pass"):
             account.give(folder / file)
+        (folder / "closed").mkdir(mode=0o700)
+        monkeypatch.setenv("PATH", f"{folder / 'closed'}:{os.defpath}")  # as sudo hands root's own on
         if os.geteuid() == 0:
             place = live.config.cluster[TARGET]
             said = _as("nobody", lambda: observe.account(place, live.server.data, TARGET))
@@ -153,6 +160,23 @@ def _as(user: str, work: Callable[[], object]) -> str:
         said = pipe.read().decode()
     os.waitpid(child, 0)
     return said
+
+
+def test_a_pass_that_others_read_or_that_is_lost_is_told_and_written_anew(folder: Path) -> None:
+    with bare(folder, encrypted=True, archiving=True) as live:
+        live.init()
+        live.include.chmod(0o644)
+        assert live.codes() == {"DBB117"}
+        assert live.init() == ["passes", "check"]
+        live.include.unlink()
+        assert live.codes() == {"DBB125"}
+        assert live.init() == ["passes", "check"]
+        (folder / "pass").write_text("another one")
+        assert live.codes() >= {"DBB125", "DBB132"}
+        with pytest.raises(Refused, match="cannot be looked at"):  # it is the reference that is wrong
+            live.init()
+        (folder / "pass").write_text("a pass = of its own")
+        assert live.codes() == set()
 
 
 def test_two_at_once_do_not_meet(folder: Path) -> None:

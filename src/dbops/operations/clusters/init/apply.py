@@ -149,11 +149,14 @@ def _keep(path: Path, run: Run) -> None:
         os.chown(copy, told.st_uid, told.st_gid)
 
 
-def _replace(doing: Doing, path: Path, text: str, *, mode: int) -> None:
-    """Write in one piece: who reads it, such as the archiver, sees the old text or the new one."""
+def _replace(doing: Doing, path: Path, text: str, *, mode: int, anew: bool = False) -> None:
+    """Write in one piece: who reads it, such as the archiver, sees the old text or the new one.
+
+    Owner and mode stay what they were, unless it is made `anew`.
+    """
     new = path.with_name(f".{path.name}.new")
     new.unlink(missing_ok=True)
-    there = path.stat() if path.exists() else None
+    there = path.stat() if path.exists() and not anew else None
     descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(descriptor, "w", encoding="utf-8", errors="surrogateescape") as file:
         if there is None:
@@ -187,8 +190,7 @@ def _write_passes(doing: Doing) -> None:
         if not path.parent.is_dir():
             path.parent.mkdir(mode=0o750)
             _give(doing, path.parent)
-        path.unlink(missing_ok=True)  # what stands there may be open to others; nobody reads it in this moment's gap
-        _replace(doing, path, configuration.extended("", settings), mode=0o600)
+        _replace(doing, path, configuration.extended("", settings), mode=0o600, anew=True)
     except OSError as error:
         raise _may(path, error, doing) from error
 

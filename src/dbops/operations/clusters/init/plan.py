@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from dbops.engine.plan import Plan, Risk, Statement, Step
-from dbops.operations.clusters.init.facts import Facts, Pass, Repository, Server, pushes
+from dbops.operations.clusters.init.facts import Facts, Repository, Server, pushes
 
 LONGEST_TIMEOUT = timedelta(seconds=60)  # an idle server's last rows wait no longer than this
 _RELOAD = Statement("SELECT pg_reload_conf()")
@@ -112,7 +112,7 @@ def _configured(facts: Facts) -> Iterator[Step[Action]]:
             Risk.BLOCKS if replaced else Risk.SAFE,
             notes=(*replaced, *kept),
         )
-    keys = tuple(key for key, known in facts.conf.passes if known is not Pass.RIGHT)
+    keys = _passes(facts)
     if keys:
         told = ", ".join(f"repo{key}-cipher-pass" for key in keys)
         yield Step(
@@ -121,6 +121,14 @@ def _configured(facts: Facts) -> Iterator[Step[Action]]:
             WritePasses(keys),
             notes=("the archiver of the server finds the pass there; the value itself is shown nowhere",),
         )
+
+
+def _passes(facts: Facts) -> tuple[int, ...]:
+    """Number the passes that are to be written: all of them where others read the file, or the archiver cannot."""
+    include = facts.conf.include
+    if include.exists and (include.by_others or not include.by_account):
+        return tuple(key for key, _ in facts.conf.passes)
+    return facts.conf.unknown_passes
 
 
 def _listed(options: tuple[Option, ...]) -> str:
