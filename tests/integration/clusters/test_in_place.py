@@ -203,7 +203,8 @@ def test_delta_restores_over_the_files_of_now_and_keeps_the_wal(live: Cluster) -
     assert live.notes() == ["first", "second"]
     assert done.found["way_back"] == []
     assert not list(live.server.home.glob("*.before-*"))
-    assert (Path(done.found["wal"]) / tail).is_file()
+    assert archived(live, tail)
+    assert any(len(one.name) == 24 for one in Path(done.found["wal"]).iterdir())
     assert (live.server.data / "pg_wal").readlink() == wal
 
 

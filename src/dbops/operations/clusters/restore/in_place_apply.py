@@ -32,7 +32,8 @@ from dbops.operations.clusters.restore.in_place_facts import (
     Stop,
     WriteNote,
 )
-from dbops.operations.clusters.restore.in_place_observe import control, server_in
+from dbops.operations.clusters.restore.in_place_live import server_in
+from dbops.operations.clusters.restore.in_place_observe import control
 from dbops.operations.clusters.restore.in_place_observe import waiting as to_be_archived
 from dbops.operations.clusters.restore.in_place_plan import way_back
 from dbops.operations.clusters.take import orphans

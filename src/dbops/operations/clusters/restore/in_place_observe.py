@@ -6,39 +6,24 @@ import shlex
 import shutil
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 from dbops import process, units
 from dbops.config.model import Cluster, Config
 from dbops.engine.run import Run
-from dbops.errors import ConfigInvalid, Refused, Unreachable
+from dbops.errors import ConfigInvalid, Refused
 from dbops.operations.clusters.repository import postgres_folder
-from dbops.operations.clusters.restore import guarding, in_place_notes
+from dbops.operations.clusters.restore import guarding, in_place_live, in_place_notes
 from dbops.operations.clusters.restore.facts import Aim, Goal
-from dbops.operations.clusters.restore.in_place_facts import Facts, Identity, Moved, Note, Slot, Space, Standby
+from dbops.operations.clusters.restore.in_place_facts import Facts, Identity, Moved, Note, Space
+from dbops.operations.clusters.restore.in_place_live import server_in
 from dbops.servers import alive
-from dbops.stores import pgbackrest, postgres
+from dbops.stores import pgbackrest
 
 _FIELD = re.compile(r"^(.+?):\s+(.*)$", re.MULTILINE)
 _SPARE = 64 << 20
 _UNIT = re.compile(r"/([^/]+\.service)(?:/|$)")
-_LIVE = """
-    SELECT current_setting('data_directory'), pg_is_in_recovery(), (pg_control_system()).system_identifier,
-           (pg_control_checkpoint()).timeline_id, extract(epoch FROM pg_postmaster_start_time())::bigint"""
-_STANDBYS = """
-    SELECT coalesce(nullif(application_name, ''), usename), coalesce(host(client_addr), ''), state
-      FROM pg_stat_replication WHERE application_name NOT LIKE 'pg_basebackup%' ORDER BY 1, 2"""
-_SLOTS = "SELECT slot_name, slot_type FROM pg_replication_slots WHERE NOT temporary ORDER BY 1"
-
-
-@dataclass(frozen=True, slots=True)
-class _Live:
-    """What the server itself tells."""
-
-    timeline: int
-    standbys: tuple[Standby, ...]
-    slots: tuple[Slot, ...]
 
 
 def observe(config: Config, target: str, run: Run, choose: Callable[[], Goal], *, wanted: str, delta: bool) -> Facts:
@@ -57,8 +42,8 @@ def observe(config: Config, target: str, run: Run, choose: Callable[[], Goal], *
         return _facts(note, noted=True)
     data = _data(place, target)
     _refuse_others(config, place, target, data)
-    live = _live(place, target, run, data)
-    goal = choose()
+    live = in_place_live.observe(place, target, run, data)
+    goal = _chosen(place, target, run, choose, live)
     note = _as_it_is(place, target, run, data, live)
     aim = replace(note, wanted=wanted, aim=goal.aim, size=goal.size, segments=goal.segments, delta=delta)
     return _facts(aim, noted=False, notes=goal.notes)
@@ -128,52 +113,22 @@ def control(data: Path, place: Cluster, target: str) -> dict[str, str]:
     return dict(_FIELD.findall(told.out.decode("utf-8", "replace")))
 
 
-def server_in(data: Path) -> int | None:
-    """Return the server that works in a data directory, by whatever name it was started."""
-    for pid in guarding.servers():
-        with suppress(OSError):
-            if Path(f"/proc/{pid}/cwd").samefile(data):
-                return pid
-    return None
-
-
-def _live(place: Cluster, target: str, run: Run, data: Path) -> _Live | None:
-    """Ask the server, and make sure that it is the one in these folders, not one of another host."""
-    pid = server_in(data)
+def _chosen(place: Cluster, target: str, run: Run, choose: Callable[[], Goal], live: in_place_live.Live | None) -> Goal:
+    """Choose the way; a moment that is not archived yet is archived first: an accident is mostly a minute old."""
     try:
-        with postgres.connect(place, run, target=target) as connection:
-            row = connection.execute(_LIVE).fetchone()
-            assert row is not None  # noqa: S101  # one row always
-            standbys = connection.execute(_STANDBYS).fetchall()
-            slots = connection.execute(_SLOTS).fetchall()
-    except Unreachable as error:
-        if pid is None:
-            return None
-        raise Unreachable(
-            f"a server runs in {data} (pid {pid}) and does not answer: {error.message}",
-            hint="who follows it cannot be told; stop it yourself, and run this again",
-            target=target,
-        ) from error
-    where, standby, _, timeline, started = row
-    if pid is None or Path(str(where)).resolve() != data or abs(_started(data) - int(started)) > 1:
-        raise Refused(
-            f"the server that answers as {target} is not the one in {data}",
-            hint="run this on the host of the cluster; is its dsn that of another host?",
-            target=target,
-        )
-    if standby:
-        raise Refused("the server is a standby", hint="run this on its primary", target=target)
-    return _Live(int(timeline), tuple(Standby(*map(str, s)) for s in standbys), tuple(Slot(*s) for s in slots))
+        return choose()
+    except Refused as error:
+        if live is None:
+            raise
+        if run.plan_only:
+            error.hint = f"{error.hint or ''}; without --plan, what is not archived yet is archived first".lstrip("; ")
+            raise
+        if not in_place_live.archive_now(place, target, run):
+            raise
+    return choose()
 
 
-def _started(data: Path) -> int:
-    try:
-        return int((data / "postmaster.pid").read_text(errors="replace").splitlines()[2])
-    except (OSError, ValueError, IndexError):
-        return 0
-
-
-def _as_it_is(place: Cluster, target: str, run: Run, data: Path, live: _Live | None) -> Note:
+def _as_it_is(place: Cluster, target: str, run: Run, data: Path, live: in_place_live.Live | None) -> Note:
     argv = _argv(data, place, target)
     told = control(data, place, target)
     timeline = live.timeline if live is not None else int(told.get("Latest checkpoint's TimeLineID", "0"))
