@@ -1,7 +1,6 @@
 """`dbops matview`: materialized views, how fresh they are, and their refreshes."""
 
 import random
-import shlex
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
@@ -151,8 +150,7 @@ def _refresh(asked: AskedChange, *, wanted: "Wanted", target: tuple[str, ...], k
         may_lose_data=False,
     )
     done = result.exit_code in {ExitCode.OK, ExitCode.WARNINGS} and result.data.steps
-    where = f" --config {shlex.quote(str(asked.config))}" if asked.config else ""
-    return replace(result, next_actions=(f"dbops matview list{where}",) if done and not asked.plan else ())
+    return replace(result, next_actions=(f"dbops matview list{asked.where}",) if done and not asked.plan else ())
 
 
 def _again_and_again(asked: AskedChange, turn: Callable[[AskedChange], Result], pause: timedelta) -> Result:

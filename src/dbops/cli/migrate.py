@@ -1,7 +1,6 @@
 """`dbops migrate`: the schemas of the platform's databases, revision by revision."""
 
 import os
-import shlex
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
@@ -66,7 +65,7 @@ def status(asked: Asked, target: Targets = None) -> Result:
     )
     table = Table((Column("database"), Column("stamped"), Column("head"), Column("state")), rows)
     behind = any(one.pending for one in found)
-    again = (f"dbops migrate up{_where(asked)}",) if behind and not findings else ()
+    again = (f"dbops migrate up{asked.where}",) if behind and not findings else ()
     return Result({"databases": found}, (table,), tuple(findings), again)
 
 
@@ -111,7 +110,7 @@ def _up(
         may_lose_data=False,
     )
     done = result.exit_code == ExitCode.OK and result.data.steps
-    after = f"dbops migrate up{_where(asked)}" if asked.plan else f"dbops roles apply{_where(asked)}"
+    after = f"dbops migrate up{asked.where}" if asked.plan else f"dbops roles apply{asked.where}"
     return replace(result, next_actions=(after,) if done else ())
 
 
@@ -254,7 +253,3 @@ def lint(
         ]
     told = {"databases": [one.told for one in found]}
     return Result(told, tuple(screen), tuple(finding for one in found for finding in one.findings))
-
-
-def _where(asked: Asked) -> str:
-    return f" --config {shlex.quote(str(asked.config))}" if asked.config else ""

@@ -1,5 +1,6 @@
 """The options that every command shares, as two frozen dataclasses; `door.command` appends them to signatures."""
 
+import shlex
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -79,6 +80,11 @@ class Asked:
         ),
     ] = None
     invocation: Invocation = field(default_factory=lambda: Invocation("dbops"), metadata={"option": False})
+
+    @property
+    def where(self) -> str:
+        """The end of a command line that is to speak of the same configuration."""
+        return "" if self.config is None else f" --config {shlex.quote(str(self.config))}"
 
     def load(self) -> "Loaded":
         from dbops.config.load import load

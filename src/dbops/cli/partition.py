@@ -1,6 +1,5 @@
 """`dbops partition`: tables partitioned by time, always with a partition for now and for what comes."""
 
-import shlex
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
@@ -80,7 +79,7 @@ def ensure(
     )
     done = result.exit_code in {ExitCode.OK, ExitCode.WARNINGS} and result.data.steps
     return replace(
-        result, next_actions=(f"dbops partition {'ensure' if asked.plan else 'check'}{_where(asked)}",) if done else ()
+        result, next_actions=(f"dbops partition {'ensure' if asked.plan else 'check'}{asked.where}",) if done else ()
     )
 
 
@@ -216,10 +215,6 @@ def _nagios(data: Any, findings: list[Finding], runways: Any, measures: tuple[Me
     )
     line = f"PARTITIONS {_NAGIOS[code]} - {what.replace('|', '/')}{f' | {performance}' if performance else ''}"
     return Result(data, (Line(line),), measures=measures, exit_with=code)
-
-
-def _where(asked: Asked) -> str:
-    return f" --config {shlex.quote(str(asked.config))}" if asked.config else ""
 
 
 verbs(app)  # retire and restore

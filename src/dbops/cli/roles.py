@@ -1,6 +1,5 @@
 """`dbops roles`: the roles, memberships, grants and owners that the configuration declares."""
 
-import shlex
 from dataclasses import replace
 from functools import partial
 from typing import Annotated
@@ -68,8 +67,7 @@ def _change(asked: AskedChange, names: list[str] | None, *, jobs: int, keep_goin
 def _next(asked: AskedChange, result: Result) -> tuple[str, ...]:
     if result.exit_code not in {ExitCode.OK, ExitCode.WARNINGS} or not result.data.steps:
         return ()
-    where = f" --config {shlex.quote(str(asked.config))}" if asked.config else ""
-    return (f"dbops roles {'apply' if asked.plan else 'check'}{where}",)
+    return (f"dbops roles {'apply' if asked.plan else 'check'}{asked.where}",)
 
 
 @command(app, "check", "dbops roles check", "dbops roles check --output json")

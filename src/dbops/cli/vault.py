@@ -1,6 +1,5 @@
 """`dbops vault`: what the vault holds, whether it is whole, and its second copies."""
 
-import shlex
 from dataclasses import replace
 from enum import StrEnum
 from functools import partial
@@ -173,5 +172,4 @@ def copy(
 def _next(asked: AskedChange, result: Result) -> tuple[str, ...]:
     if result.exit_code not in {ExitCode.OK, ExitCode.WARNINGS} or not result.data.steps:
         return ()
-    where = f" --config {shlex.quote(str(asked.config))}" if asked.config else ""
-    return (f"dbops vault {'copy' if asked.plan else 'list'}{where}",)
+    return (f"dbops vault {'copy' if asked.plan else 'list'}{asked.where}",)
