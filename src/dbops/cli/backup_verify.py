@@ -151,4 +151,9 @@ def _screen(outcomes: tuple["Outcome", ...]) -> Screen:
             )
             columns = (Column("repository", right=True), Column("set"), Column("verdict"), Column("findings"))
             parts.append(Table(columns, rows))
+        for each in one.restored:
+            seen = each.looked
+            rows = f", {seen.rows:,} rows in {seen.tables} tables" if seen is not None else ""
+            last = "" if each.last_commit is None else f", last commit {units.instant(each.last_commit)}"
+            parts.append(Line(f"restored {each.wanted} from set {each.label}{rows}{last}", indent=2))
     return tuple(parts)

@@ -7,7 +7,8 @@ behind a backup · DBB312 a gap that was acknowledged · DBB313 WAL damaged · D
 DBB315 pages broken in the source · DBB316 pgbackrest verify failed · DBB317 not understood or not read · DBB318 a file
 without a checksum has changed · DBB319 such files seen for the first time · DBB320 files that belong to nothing ·
 DBB321 remembered on this host only · DBB322 not remembered · DBB323 two contents of one segment · DBB324 no server to
-compare with · DBB325 WAL of no backup, missing · DBB326 could not be looked at
+compare with · DBB325 WAL of no backup, missing · DBB326 could not be looked at · DBB327 a restore failed ·
+DBB328 expired meanwhile
 """
 
 from collections.abc import Iterable, Iterator, Sequence

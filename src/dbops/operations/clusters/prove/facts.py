@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from dbops.engine.finding import Finding, Verdict
 from dbops.operations.clusters.proofs import Depth
+from dbops.operations.clusters.restore.facts import Restored
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,4 +142,5 @@ class Outcome:
     read_files: int = 0
     read_bytes: int = 0
     kept: str | None = None
+    restored: tuple[Restored, ...] = ()  # by depth restore
     findings: tuple[Finding, ...] = ()

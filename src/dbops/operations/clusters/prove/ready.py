@@ -8,12 +8,12 @@ from dbops.config.model import Cluster, Config
 from dbops.engine import journal
 from dbops.engine.finding import Finding, Severity, Verdict, verdict
 from dbops.engine.run import Run
-from dbops.errors import ConfigInvalid, CouldNotVerify, DbopsError, Stopped, UsageError
+from dbops.errors import ConfigInvalid, DbopsError, Stopped, UsageError
 from dbops.operations.clusters import remembered
 from dbops.operations.clusters import repository as repositories
 from dbops.operations.clusters.archives import Archive
 from dbops.operations.clusters.proofs import Depth, Remembered
-from dbops.operations.clusters.prove import observe
+from dbops.operations.clusters.prove import by_restore, observe
 from dbops.operations.clusters.prove.check import Judge
 from dbops.operations.clusters.prove.facts import Judged, Outcome, SetOutcome, Wanted
 from dbops.operations.clusters.prove.reading import Eye, OnProgress
@@ -51,17 +51,26 @@ def verified(
     config: Config, target: str, run: Run, wanted: Wanted, *, now: datetime, on_progress: OnProgress
 ) -> Outcome:
     """Verify all backups of one cluster, or one set. Needs no server, and changes nothing in any repository."""
-    if wanted.depth is Depth.RESTORE:
-        hint = f"meanwhile: dbops pitr restore --target {target} --verify"
-        raise CouldNotVerify("depth restore is not built in yet", hint=hint, target=target)
     facts = {"command": run.command, "actor": run.actor, "host": run.holder["host"], "pid": run.holder["pid"]}
     facts["environment"] = config.platform.environment
     with journal.opened(run.state_dir, run.id, target, **facts) as log:
         log.write("verify", depth=wanted.depth.value, subset=wanted.slice_name, label=wanted.label)
         memory = remembered.memory(config, run.state_dir)
         past, away = _recalled(memory, target)
-        asking = _Asking(target, run, wanted, now, memory, past, away)
+        # a restore reads what one set needs; whether all of it is whole, only reading all of it tells
+        reading = replace(wanted, depth=Depth.FULL) if wanted.depth is Depth.RESTORE else wanted
+        asking = _Asking(target, run, reading, now, memory, past, away)
         outcome = _all(config.cluster[target], asking, on_progress=on_progress)
+        if wanted.depth is Depth.RESTORE:
+            told = by_restore.proved(config, target, run, wanted.label, log=log, on_progress=on_progress)
+            findings = (*outcome.findings, *told.findings)
+            outcome = replace(
+                outcome,
+                depth=wanted.depth,
+                verdict=verdict(findings),
+                findings=findings,
+                restored=tuple(told.restored),
+            )
         log.write("verdict", verdict=outcome.verdict.value, codes=sorted({f.code for f in outcome.findings}))
     return outcome
 
@@ -93,12 +102,31 @@ def _all(place: Cluster, asking: _Asking, *, on_progress: OnProgress) -> Outcome
         verify(look, stanza, info)
         look.judged += continuity(look, archives, stanza, lost)
         looks.append(look)
-    general = [*unseen, *_behind(place, asking, stanza, looks)]
+    general = [*unseen, *_behind(place, asking, stanza, looks), *_expired(place, target, stanza, looks)]
     # what all repositories share is only worth telling when none of them told it already
     told = [one for look in looks for one in look.judged]
     if any(one.finding.code in ("DBB302", "DBB304") for one in told):
         general = [one for one in general if one.finding.code != "DBB326"]
     return _outcome(asking, _Found(stanza, archives, looks, general))
+
+
+def _expired(place: Cluster, target: str, before: StanzaInfo, looks: Sequence[Looking]) -> list[Judged]:
+    """Take back what is said of sets that somebody expired meanwhile: verifying keeps nobody from that."""
+    if all(one.finding.severity is Severity.INFO for look in looks for one in look.judged):
+        return []
+    now = _stanza(place, target)
+    there: set[tuple[int, str]] = (
+        set() if isinstance(now, Finding) else {(one.repository, one.label) for one in now.backups}
+    )
+    gone = {(one.repository, one.label) for one in before.backups} - there
+    if not gone or not there:
+        return []
+    for look in looks:
+        of = [one for one in look.judged if (one.repository, one.label) not in gone]
+        # the WAL that only they needed went with them
+        look.judged = [one for one in of if one.label is not None or one.finding.code != "DBB307"]
+    told = f"{', '.join(sorted({label for _, label in gone}))} was expired while it was being verified"
+    return [Judged(0, None, Finding(Severity.WARNING, "DBB328", target, told, "run it again"))]
 
 
 def _stanza(place: Cluster, target: str) -> StanzaInfo | Finding:
