@@ -150,7 +150,7 @@ def _options(facts: Facts) -> Iterator[Option]:
     for name, value in _tool(facts):
         if facts.option(name) is None:
             yield Option(_GLOBAL, name, value)
-    if facts.option("process-max", "restore") == facts.option("process-max") and facts.cores > 1:
+    if facts.option("process-max", "restore") is None and facts.cores > 1:  # nothing else needs the cores then
         yield Option(f"{_GLOBAL}:restore", "process-max", str(facts.cores))
     if server is not None:
         for name, value in own(server, index(facts)):
