@@ -62,8 +62,9 @@ def _screen(one: "InPlace") -> Screen:
     lines = [
         Line(f"{one.target}: is back at {one.wanted}, from set {one.label}{last}", Tone.GOOD),
         Line(f"timeline {one.timeline}; it took writes after {units.duration(one.writable)}", indent=2),
-        Line(f"the WAL of before is in {one.wal}", indent=2),
     ]
+    if one.wal:
+        lines.append(Line(f"the WAL of before is in {one.wal}", indent=2))
     if one.way_back:
         lines.append(Line("the way back, line by line, then: dbops backup run --type full", indent=2))
         lines += [Line(line, Tone.STRONG, indent=4) for line in one.way_back]

@@ -186,6 +186,8 @@ def test_a_cluster_whose_disk_is_gone_comes_back(live: Cluster) -> None:
     assert done.code == 0, done.err
     assert live.notes() == ["first", "second"]
     assert done.found["way_back"] == []
+    assert done.found["aside"] == []
+    assert done.found["wal"] is None
 
 
 def test_delta_restores_over_the_files_of_now_and_keeps_the_wal(live: Cluster) -> None:

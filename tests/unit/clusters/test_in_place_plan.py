@@ -172,7 +172,7 @@ def test_the_way_back_undoes_only_what_was_done() -> None:
 
 def test_who_followed_the_cluster_is_told() -> None:
     own = replace(note(), standbys=(Standby("walreceiver", "10.0.0.2", "streaming"),), slots=(Slot("cdc", "logical"),))
-    told = list(check(own))
+    told = list(check(own, ("/pg/data.before-R",)))
     assert [one.code for one in told] == ["DBB681", "DBB682", "DBB683"]
     assert "walreceiver at 10.0.0.2" in told[0].message
     assert any("walreceiver" in one for one in plan(replace(standing(), note=own)).steps[0].notes)

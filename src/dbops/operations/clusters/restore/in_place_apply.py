@@ -32,7 +32,7 @@ from dbops.operations.clusters.restore.in_place_facts import (
     Stop,
     WriteNote,
 )
-from dbops.operations.clusters.restore.in_place_live import server_in
+from dbops.operations.clusters.restore.in_place_live import end_restores, server_in
 from dbops.operations.clusters.restore.in_place_observe import control
 from dbops.operations.clusters.restore.in_place_observe import waiting as to_be_archived
 from dbops.operations.clusters.restore.in_place_plan import way_back
@@ -85,7 +85,11 @@ class Doing:
 def apply(doing: Doing, step: Step[Action]) -> None:
     """Do what one step says; a failure tells both ways, on and back."""
     try:
-        _do(doing, step.action)
+        try:
+            _do(doing, step.action)
+        except OSError as error:  # a full disk, a folder that is closed
+            told = f"{step.summary}: {error.strerror}: {error.filename or doing.note.data}"
+            raise DbopsError(told, target=doing.note.target) from error
     except DbopsError as error:
         if isinstance(step.action, WriteNote | Stop | Push | Finish):
             raise
@@ -151,6 +155,7 @@ def _push(doing: Doing) -> None:
 def _restore(doing: Doing) -> None:
     doing.began = clock.monotonic()
     note = doing.note
+    end_restores(doing.data)
     if server_in(doing.data) is not None:
         raise Refused(f"a server runs in {note.data}", hint="stop it first", target=note.target)
     if not note.delta:
@@ -230,7 +235,7 @@ def _back_up(doing: Doing) -> None:
 def _finish(doing: Doing) -> None:
     if not doing.told.done:  # an earlier run has seen it promoted
         doing.told.done.append(_told(doing, None))
-    doing.told.findings += in_place_check.check(doing.note)
+    doing.told.findings += in_place_check.check(doing.note, doing.told.done[-1].aside)
     in_place_notes.finish(doing.run.state_dir, doing.note)
 
 
@@ -244,8 +249,9 @@ def back(doing: Doing) -> tuple[str, ...]:
 
 def _told(doing: Doing, truth: Truth | None) -> InPlace:
     note = doing.note
-    aside = () if note.delta else tuple(moved.aside for moved in note.moved if Path(moved.aside).exists())
+    aside = tuple(moved.aside for moved in note.moved if Path(moved.aside).exists())
     wal = next((moved.aside for moved in note.moved if moved.what == "wal"), f"{note.moved[0].aside}/pg_wal")
+    kept = note.wal_kept if note.delta else wal
     return InPlace(
         target=note.target,
         label=note.aim.label,
@@ -253,7 +259,7 @@ def _told(doing: Doing, truth: Truth | None) -> InPlace:
         wanted=note.wanted,
         data=note.data,
         aside=aside,
-        wal=note.wal_kept if note.delta else wal,
+        wal=kept if Path(kept).exists() else None,
         timeline=truth.timeline if truth else 0,
         lsn=truth.lsn if truth else None,
         last_commit=truth.last_commit.isoformat() if truth and truth.last_commit else None,

@@ -10,7 +10,7 @@ from dbops.engine.finding import Finding, Severity
 from dbops.operations.clusters.restore.in_place_facts import Note
 
 
-def check(note: Note) -> Iterator[Finding]:
+def check(note: Note, aside: Sequence[str]) -> Iterator[Finding]:
     for one in note.standbys:
         where = f" at {one.address}" if one.address else ""
         told = f"standby {one.name}{where} followed the old timeline and has to be rebuilt"
@@ -20,8 +20,8 @@ def check(note: Note) -> Iterator[Finding]:
         told = f"{slot.kind} slot {slot.name} was not restored"
         hint = "make it again; a subscriber of a logical one has to be copied anew"
         yield Finding(Severity.WARNING, "DBB682", note.target, told, hint)
-    if not note.delta:
-        told = f"the cluster of before lies in {', '.join(moved.aside for moved in note.moved)}"
+    if aside:
+        told = f"the cluster of before lies in {', '.join(aside)}"
         yield Finding(Severity.INFO, "DBB683", note.target, told, "remove it when nobody needs the way back any more")
 
 

@@ -155,7 +155,7 @@ class InPlace:
     wanted: str
     data: str
     aside: tuple[str, ...]
-    wal: str  # where the WAL of before is
+    wal: str | None  # where the WAL of before is; None: there was none
     timeline: int
     lsn: str | None
     last_commit: str | None

@@ -1,5 +1,6 @@
 """Ask the server of a cluster before it is stopped: whether it is ours, and who follows it."""
 
+import signal
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +11,7 @@ from dbops.engine.run import Run
 from dbops.errors import Refused, Unreachable
 from dbops.operations.clusters.restore import guarding
 from dbops.operations.clusters.restore.in_place_facts import Slot, Standby
+from dbops.servers import alive
 from dbops.stores import postgres
 
 _ARCHIVED_WITHIN_S = 60.0
@@ -30,6 +32,17 @@ class Live:
     timeline: int
     standbys: tuple[Standby, ...]
     slots: tuple[Slot, ...]
+
+
+def end_restores(data: Path) -> None:
+    """End what a killed run has left at work: it would go on writing below us."""
+
+    def restores(argv: alive.Argv) -> bool:
+        verb = any(word == "restore" or word.startswith("restore:") for word in argv)
+        return Path(argv[0]).name == "pgbackrest" and verb and f"--pg1-path={data}" in argv
+
+    for pid in alive.serving(restores):
+        alive.end(pid, (signal.SIGTERM, 5.0))
 
 
 def server_in(data: Path) -> int | None:
