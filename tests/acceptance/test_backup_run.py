@@ -17,6 +17,8 @@ import pytest
 import clustering
 from dbops.servers import account, alive, postgres
 
+from terminal import Terminal
+
 Dbops = Callable[..., CompletedProcess[str]]
 Ask = Callable[..., tuple[int, dict[str, Any]]]
 _DBOPS = Path(sys.executable).with_name("dbops")
@@ -302,3 +304,20 @@ def test_a_repository_that_is_away_leaves_the_other_one_its_backup(backup: Ask, 
     assert (code, codes(told)) == (1, {"DBB203"})
     assert [one["repository"] for one in told["data"]["backups"]] == [1]
     assert backup("list")[0] == 5
+
+
+def test_on_a_terminal_it_tells_how_far_it_is_and_how_long_it_will_take(
+    live: clustering.Cluster, env: dict[str, str]
+) -> None:
+    slow_down(live)
+    with live.connect() as connection:  # progress is told from file to file
+        for number in range(6):
+            connection.execute(
+                f"CREATE TABLE more_{number} AS SELECT g, md5(g::text) AS t FROM large LIMIT 60000".encode()
+            )
+    shown = Terminal([_DBOPS, "backup", "run", "--config", live.toml], cwd=live.folder, env=env, columns=200)
+    try:
+        shown.await_text(r"main: 0/2 full backup into repository 1 .*: \d+%, about .* left")
+        assert shown.end() == 0
+    finally:
+        shown.close()

@@ -1,6 +1,7 @@
 """`dbops backup run`: one backup of each cluster into each of its repositories, and the configuration beside it."""
 
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from enum import StrEnum
 from functools import partial
 from typing import TYPE_CHECKING, Annotated
@@ -20,6 +21,7 @@ from dbops.errors import UsageError
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
+    from dbops.config.model import Config
     from dbops.engine.plan import Ready
     from dbops.engine.run import Run
     from dbops.operations.clusters.take.facts import Action, Taken
@@ -93,12 +95,20 @@ def run(
     )
     data = Backed(result.data.environment, result.data.plans, result.data.steps, tuple(taken))
     measures = tuple(
-        Measure(one.target, "backup_age", clock.now() - one.stopped, config.cluster[one.target].objectives.backup_age)
+        measure
         for one in taken
         if not one.page_errors
+        for measure in (
+            Measure(one.target, "backup_age", clock.now() - one.stopped, _promised(config, one.target)),
+            Measure(one.target, "backup_duration", one.took),
+        )
     )
     lines = tuple(Line(_told(one), Tone.WARN if one.page_errors else Tone.PLAIN, indent=2) for one in taken)
     return replace(result, data=data, screen=(*result.screen, *lines), measures=measures)
+
+
+def _promised(config: "Config", target: str) -> timedelta | None:
+    return config.cluster[target].objectives.backup_age
 
 
 def _one_line(reason: str | None) -> str | None:
