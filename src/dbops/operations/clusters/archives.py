@@ -8,10 +8,11 @@ from typing import NamedTuple, Protocol
 
 from dbops.operations.clusters.wal import Segment, Switch, per_file
 
-_SEGMENT = re.compile(r"[0-9A-F]{16}/([0-9A-F]{8})([0-9A-F]{8})([0-9A-F]{8})-([0-9a-f]{40})(?:\.[a-z0-9]+)?")
+_SEGMENT = re.compile(r"[0-9A-F]{16}/([0-9A-F]{24})-[0-9a-f]{40}(?:\.[a-z0-9]+)?")
 _PARTIAL = re.compile(r"[0-9A-F]{16}/[0-9A-F]{24}\.partial-.*")
 _BACKUP = re.compile(r"[0-9A-F]{16}/[0-9A-F]{24}\.[0-9A-F]{8}\.backup(?:\.[a-z0-9]+)?")
 _HISTORY = re.compile(r"([0-9A-F]{8})\.history(?:\.[a-z0-9]+)?")
+_LOW = 0xFFFFFFFF
 
 
 class BackupSet(Protocol):
@@ -46,11 +47,14 @@ class BackupSet(Protocol):
 
 
 class Stored(NamedTuple):
-    """The file of one segment; a plain tuple, because there are 100,000 of them."""
+    """The file of one segment."""
 
-    path: str  # below the archive's own folder
+    path: str  # below the stanza's archive, such as 15-1/0000000100000000/...
     size: int  # as it is stored
     written: int  # seconds since 1970
+
+
+File = tuple[str, int, int]  # what Stored names; kept plain, because there are 100,000 of them
 
 
 Runs = tuple[tuple[int, int], ...]  # numbers without a gap: the first and the last of each stretch
@@ -64,7 +68,7 @@ class Archive:
     id: str  # such as 15-1
     database_id: int
     segment_size: int
-    stored: Mapping[int, Mapping[int, Stored]] = field(default_factory=dict[int, Mapping[int, Stored]])
+    files: Mapping[int, Mapping[int, File]] = field(default_factory=dict[int, Mapping[int, File]])  # by timeline
     runs: Mapping[int, Runs] = field(default_factory=dict[int, Runs])  # by timeline
     duplicates: tuple[Segment, ...] = ()  # two files with different content under one name
     partial: tuple[str, ...] = ()  # these count for nothing
@@ -86,10 +90,11 @@ class Archive:
                 yield from (Segment(timeline, number) for number in range(first, last + 1))
 
     def has(self, segment: Segment) -> bool:
-        return segment.number in self.stored.get(segment.timeline, {})
+        return segment.number in self.files.get(segment.timeline, {})
 
     def file(self, segment: Segment) -> Stored | None:
-        return self.stored.get(segment.timeline, {}).get(segment.number)
+        file = self.files.get(segment.timeline, {}).get(segment.number)
+        return None if file is None else Stored(*file)
 
     def parse(self, name: str) -> Segment | None:
         return Segment.parse(name, self.segment_size)
@@ -100,33 +105,34 @@ class Archive:
 
 @dataclass(slots=True)
 class Names:
-    """The files of one archive folder, sorted by kind; segments by the three numbers of their names."""
+    """The files of one archive folder, sorted by kind; segments by the 24 digits of their names."""
 
-    segments: dict[tuple[int, int, int], list[Stored]] = field(default_factory=dict[tuple[int, int, int], list[Stored]])
+    segments: dict[int, File] = field(default_factory=dict[int, File])
+    doubles: set[int] = field(default_factory=set[int])
     partial: list[str] = field(default_factory=list[str])
     backups: list[str] = field(default_factory=list[str])
     histories: dict[int, str] = field(default_factory=dict[int, str])
 
     @property
     def newest(self) -> Stored | None:
-        return self.segments[max(self.segments)][0] if self.segments else None
+        return Stored(*self.segments[max(self.segments)]) if self.segments else None
 
 
-def sort(files: Iterable[tuple[str, int, int]]) -> dict[str, Names]:
+def sort(files: Iterable[File]) -> dict[str, Names]:
     """Sort the files of a stanza's archive (path, size, time) by archive id."""
     found: dict[str, Names] = {}
     segment = _SEGMENT.fullmatch
-    for path, size, written in files:
-        home, _, name = path.partition("/")
+    for file in files:
+        home, _, name = file[0].partition("/")
         if not name:
             continue  # archive.info and its copy
         names = found.get(home)
         if names is None:
             names = found[home] = Names()
         if match := segment(name):
-            timeline, log, low, _ = match.groups()
-            key = (int(timeline, 16), int(log, 16), int(low, 16))
-            names.segments.setdefault(key, []).append(Stored(name, size, written))
+            key = int(match[1], 16)
+            if names.segments.setdefault(key, file) is not file:
+                names.doubles.add(key)
         elif _PARTIAL.fullmatch(name):
             names.partial.append(name)
         elif _BACKUP.fullmatch(name):
@@ -147,20 +153,18 @@ def archive(
 ) -> Archive:
     """Number the segments, now that their size is known."""
     each = per_file(segment_size)
-    stored: dict[int, dict[int, Stored]] = {}
-    duplicates: list[Segment] = []
-    for (timeline, log, low), files in names.segments.items():
-        number = log * each + low
-        stored.setdefault(timeline, {})[number] = files[0]
-        if len(files) > 1:
-            duplicates.append(Segment(timeline, number))
+    files: dict[int, dict[int, File]] = {}
+    for key, file in names.segments.items():
+        number = (key >> 32 & _LOW) * each + (key & _LOW)
+        files.setdefault(key >> 64, {})[number] = file
+    duplicates = [Segment(key >> 64, (key >> 32 & _LOW) * each + (key & _LOW)) for key in names.doubles]
     return Archive(
         repository=repository,
         id=id,
         database_id=database_id,
         segment_size=segment_size,
-        stored=stored,
-        runs={timeline: runs(numbers) for timeline, numbers in stored.items()},
+        files=files,
+        runs={timeline: runs(numbers) for timeline, numbers in files.items()},
         duplicates=tuple(sorted(duplicates)),
         partial=tuple(sorted(names.partial)),
         backups=tuple(sorted(names.backups)),

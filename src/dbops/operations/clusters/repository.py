@@ -135,7 +135,9 @@ def _segment_size(place: Cluster, known: DatabaseInfo, folder: str, names: Names
     newest = names.newest
     if newest is None:
         return SEGMENT_SIZE  # there is nothing to number
-    raw = pgbackrest.get(place, f"{folder}/{newest.path}", target=target, repository=known.repository)
+    raw = pgbackrest.get(
+        place, f"{folder.rpartition('/')[0]}/{newest.path}", target=target, repository=known.repository
+    )
     return header(content(raw, newest.path, target=target), target=target)[1]
 
 

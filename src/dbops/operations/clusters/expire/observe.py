@@ -56,7 +56,7 @@ def _holding(place: Cluster, seen: Repository, key: int, results: Sequence[Remem
 
 def _wal(archive: Archive, *, is_current: bool) -> Wal:
     segments = list(archive.segments())
-    sizes = tuple(archive.stored[one.timeline][one.number].size for one in segments)
+    sizes = tuple(archive.files[one.timeline][one.number][1] for one in segments)
     return Wal(archive.id, tuple(map(archive.name, segments)), is_current, sizes)
 
 

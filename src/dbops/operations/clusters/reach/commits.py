@@ -118,7 +118,7 @@ class Reader:
             name = self.archive.name(segment)
             raise CouldNotVerify(f"WAL segment {name} is not in the repository", target=self.target)
         self.fetched += 1
-        path = f"archive/{self.place.stanza}/{self.archive.id}/{stored.path}"
+        path = f"archive/{self.place.stanza}/{stored.path}"
         raw = pgbackrest.get(self.place, path, target=self.target, repository=self.archive.repository)
         return content(raw, stored.path, target=self.target)
 
