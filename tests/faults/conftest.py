@@ -30,14 +30,16 @@ def zygote(base: Path) -> Generator[Zygote]:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Print the table of kills; workers send it along with their reports."""
-    rows = [
-        f"{report.nodeid.partition('::')[2]}: {value}"
+    """Print the tables of kills and of faults; workers send them along with their reports."""
+    told = [
+        (name, report.nodeid.partition("::")[2], str(value))
         for report in terminalreporter.stats.get("passed", ())
         for name, value in report.user_properties
-        if name == "kills"
     ]
-    if rows:
+    if kills := sorted(f"{test}: {value}" for name, test, value in told if name == "kills"):
         terminalreporter.section("kills")
-        for row in sorted(rows):
+        for row in kills:
             terminalreporter.write_line(row)
+    for table in (value for name, _, value in told if name == "faults"):
+        terminalreporter.section("faults")
+        terminalreporter.write_line(table)

@@ -1,0 +1,140 @@
+"""Verification against real repositories: what is found, and what is remembered of it."""
+
+import random
+from collections.abc import Generator
+from pathlib import Path
+
+import pytest
+
+import proving
+from clustering import TARGET
+from dbops.engine.finding import Verdict
+from dbops.operations.clusters import remembered
+from dbops.operations.clusters.prove import names
+from dbops.operations.clusters.prove.facts import Outcome
+from dbops.operations.clusters.remembered import Depth
+from dbops.redact import redact
+from proving import Proving, flip
+
+
+@pytest.fixture(scope="module")
+def shared(base: Path) -> Generator[Proving]:
+    with proving.proving(base / "prove-i") as made:
+        yield made
+
+
+@pytest.fixture
+def proof(shared: Proving) -> Proving:
+    shared.reset()
+    return shared
+
+
+def codes(outcome: Outcome) -> set[str]:
+    return {one.code for one in outcome.findings}
+
+
+@pytest.mark.parametrize("depth", [Depth.QUICK, Depth.FULL])
+def test_whole_repositories_are_good(proof: Proving, depth: Depth) -> None:
+    outcome = proof.verify(depth=depth)
+    assert outcome.verdict is Verdict.GOOD, outcome.findings
+    assert [one.label for one in outcome.sets] == [*proof.labels(), *proof.labels(2)]
+    assert outcome.kept is not None
+
+
+@pytest.mark.parametrize(("number", "of"), [(1, 97), (2, 97)])
+def test_a_flipped_byte_of_any_file_is_found_by_the_slice_that_the_file_is_in(
+    proof: Proving, number: int, of: int
+) -> None:
+    assert proof.verify().verdict is Verdict.GOOD  # what carries no checksum is seen for the first time
+    files = [one for one in proof.files(number) if one.stat().st_size]
+    plain = [one for one in files if "pg_data/" in str(one)]
+    rare = [one for one in files if one not in plain]
+    for path in [*rare, *random.sample(plain, min(8, len(plain)))]:
+        at, bits = random.randrange(path.stat().st_size), random.randrange(1, 256)
+        flip(path, at, bits)
+        name = str(path.relative_to(proof.repo(number)))
+        nth = next(n for n in range(1, of + 1) if names.within(name, (n, of)))
+        assert proof.verify(subset=(nth, of)).verdict is Verdict.BAD, f"{name}: byte {at} ^ {bits:#x}"
+        flip(path, at, bits)
+    assert proof.verify().verdict is Verdict.GOOD
+
+
+def test_what_was_found_good_is_not_read_again_unless_it_is_asked_for(proof: Proving) -> None:
+    first = proof.verify()
+    again = proof.verify(since_last=True)
+    assert again.verdict is Verdict.GOOD
+    assert again.segments == 0
+    assert first.segments > 0
+    assert all(one.skipped for one in again.sets)
+    flip(proof.segments()[0])
+    assert proof.verify(since_last=True).verdict is Verdict.GOOD
+    assert proof.verify().verdict is Verdict.BAD
+    assert proof.verify(since_last=True).verdict is Verdict.BAD, "what is bad stays bad"
+
+
+def test_only_new_wal_is_read_since_the_last_time(proof: Proving) -> None:
+    proof.verify()
+    before = len(proof.segments())
+    proof.live.keep("new")
+    proof.live.switch()
+    fresh = len(proof.segments()) - before
+    outcome = proof.verify(since_last=True)
+    assert outcome.segments == 2 * fresh > 0
+    flip(proof.segments()[-1])
+    assert proof.verify().verdict is Verdict.BAD
+
+
+def test_a_set_is_no_better_than_the_one_it_is_built_on(proof: Proving) -> None:
+    full, incr = proof.labels()
+    flip(proof.repo() / "backup" / TARGET / full / "bundle" / "1")
+    outcome = proof.verify()
+    told = {one.label: one.verdict for one in outcome.sets if one.repository == 1}
+    assert told == {full: Verdict.BAD, incr: Verdict.BAD}
+    assert {one.verdict for one in outcome.sets if one.repository == 2} == {Verdict.GOOD}
+    assert proof.verify(label=incr).verdict is Verdict.BAD
+
+
+def test_one_set_is_verified_alone(proof: Proving) -> None:
+    _, incr = proof.labels()
+    flip(proof.repo(2) / "backup" / TARGET / proof.labels(2)[0] / "backup.manifest")
+    outcome = proof.verify(label=incr)
+    assert outcome.verdict is Verdict.GOOD, outcome.findings
+    assert [one.label for one in outcome.sets] == [incr]
+
+
+def test_what_was_found_is_in_the_vault_with_the_system_it_is_of(proof: Proving) -> None:
+    full, incr = proof.labels()
+    flip(proof.repo() / "backup" / TARGET / incr / "backup.manifest")
+    proof.verify()
+    memory = remembered.memory(proof.live.config, proof.live.folder / "state")
+    found = remembered.recall(memory.store, TARGET)
+    stands = {label: remembered.last(found, repository=1, label=label) for label in (full, incr)}
+    assert {label: one.verdict for label, one in stands.items() if one} == {full: Verdict.GOOD, incr: Verdict.BAD}
+    assert all(one is not None and one.system_id for one in stands.values())
+
+
+def test_no_pass_of_a_cipher_is_kept_or_told(proof: Proving) -> None:
+    proof.verify()
+    kept = [each.read_text(errors="replace") for each in (proof.live.folder / "vault").rglob("*.json")]
+    kept += [each.read_text() for each in (proof.live.folder / "state" / "journal").glob("*.jsonl")]
+    assert kept
+    assert proving.PASS not in "".join(kept)
+    manifest = f"backup/{TARGET}/{proof.labels(2)[0]}/backup.manifest"
+    inner = proof.live.pgbackrest("repo-get", "--repo=2", manifest).out.decode()
+    own = inner.partition('cipher-pass="')[2].partition('"')[0]
+    assert own
+    assert own not in "".join(kept)
+    assert own not in redact(f"it is {own}")
+
+
+def test_a_file_without_a_checksum_is_held_against_what_was_seen_first(proof: Proving) -> None:
+    proof.verify()
+    marker = next(one for one in proof.files() if one.name.endswith(".backup"))
+    flip(marker)
+    assert "DBB318" in codes(proof.verify())
+    assert "DBB318" in codes(proof.verify()), "the first sight counts, not the last"
+
+
+def test_the_server_may_be_down(proof: Proving) -> None:
+    proof.configure(dsn="host=/nowhere port=1 user=postgres")
+    assert proof.verify(depth=Depth.QUICK).verdict is Verdict.GOOD
