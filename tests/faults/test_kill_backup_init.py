@@ -12,12 +12,19 @@ from bare_cluster import Bare, bare
 from killing import Zygote, kills, moment
 
 _CHAIN = 4
-_RESET = ("archive_command", "archive_timeout")
+_RESET = ("archive_command", "archive_timeout", "archive_mode")
 
 
 @pytest.fixture
 def live(folder: Path) -> Generator[Bare]:
     with bare(folder, encrypted=True, archiving=True) as made:
+        yield made
+
+
+@pytest.fixture
+def silent(folder: Path) -> Generator[Bare]:
+    """A cluster that does not archive at all: it needs a restart."""
+    with bare(folder) as made:
         yield made
 
 
@@ -50,3 +57,25 @@ def test_killed_runs_are_finished_by_the_next_one(
         second = zygote.finished(*init, "--plan", "--output", "json")
         assert json.loads(second.out)["data"]["steps"] == []
     record_property("kills", f"backup init: {done} kills, a clean run takes {clean_s:.2f} s")
+
+
+def test_a_run_that_is_killed_while_it_restarts_the_server_leaves_no_server_that_is_down(
+    silent: Bare, zygote: Zygote, record_property: Callable[[str, object], None]
+) -> None:
+    init = ("backup", "init", "--yes", "--restart", "--lock-wait", "30s", "--config", silent.toml)
+    clean_s = zygote.finished(*init).seconds
+    done = 0
+    while done < kills(20):
+        forget(silent)
+        silent.restart()
+        for _ in range(_CHAIN):
+            ended = zygote.run(*init, kill_after=moment(clean_s))
+            assert ended.killed or ended.code in {0, 75}, ended.err
+            done += ended.killed
+        tries = 0
+        while (ended := zygote.run(*init)).code == 75 and tries < 100:  # it is on its way up
+            tries += 1
+        assert ended.code == 0, ended.err
+        assert silent.setting("archive_mode") == "on"
+        assert silent.codes() == {"DBB116"}
+    record_property("kills", f"backup init --restart: {done} kills, a clean run takes {clean_s:.2f} s")

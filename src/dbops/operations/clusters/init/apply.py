@@ -4,7 +4,7 @@ import os
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime
 from pathlib import Path
 from typing import assert_never
 
@@ -39,6 +39,7 @@ from dbops.stores.postgres import Connection
 
 _RELOAD_S = 15.0
 _RESTART_S = 120.0
+_SAID = 1000
 _CHECK_S = 180.0
 
 
@@ -241,21 +242,42 @@ def _is_span(name: str) -> bool:
 
 
 def _restart(doing: Doing) -> None:
+    """Restart it by a program that outlives us: killed in between, we must not leave a server that is down."""
     argv = doing.facts.restart
     program = process.find(argv[0], hint="restart the server by hand, then run again")
-    own = program.name == "pg_ctl"
-    process.run([program, *argv[1:]], user=doing.facts.account if own else None, timeout=_RESTART_S)
+    before = _started(doing.connection)
+    doing.run.state_dir.mkdir(parents=True, exist_ok=True)
+    log = doing.run.state_dir / f"restart-{doing.run.id}.log"
+    child = process.start([program, *argv[1:]], log=log, user=doing.facts.account if program.name == "pg_ctl" else None)
     deadline = clock.monotonic() + _RESTART_S
-    while True:
-        try:
-            with postgres.connect(doing.place, doing.run, target=doing.target, connect_timeout=timedelta(seconds=5)):
-                return
-        except Unreachable as error:
-            if clock.monotonic() >= deadline:
-                raise DbopsError(
-                    f"the server did not come back: {error.message}", hint="its log tells why", target=doing.target
-                ) from error
-        stop.pause(0.2)
+    while (code := child.poll()) is None and clock.monotonic() < deadline:
+        stop.pause(0.05)
+    if code != 0:
+        raise DbopsError(
+            f"{program.name} did not restart the server: {log.read_text(errors='replace').strip()[-_SAID:]}",
+            hint=f"is it up? its log tells why; what {program.name} said is in {log}",
+            target=doing.target,
+        )
+    log.unlink()
+    while not _is_back(doing, before, clock.monotonic() >= deadline):
+        stop.pause(0.1)
+
+
+def _started(connection: Connection) -> datetime:
+    return postgres.record(connection, "SELECT pg_postmaster_start_time() AS at")["at"]
+
+
+def _is_back(doing: Doing, before: datetime, late: bool) -> bool:
+    try:
+        with postgres.connect(doing.place, doing.run, target=doing.target) as connection:
+            if _started(connection) != before:
+                return True
+    except Unreachable:
+        if late:
+            raise
+    if late:
+        raise DbopsError("the server still is the one from before the restart", target=doing.target)
+    return False
 
 
 def _first_full(doing: Doing, key: int) -> None:
