@@ -28,6 +28,7 @@ class Shelf:
 
     live: clustering.Cluster
     made: Mapping[int, tuple[str, ...]]  # by repository
+    moments: tuple[datetime, ...]  # one before each of them, with one row more than the one before
     saved: Path
 
     def reset(self, **backup: Any) -> None:
@@ -97,9 +98,10 @@ def shelf(folder: Path) -> Generator[Shelf]:
         second = f"repo2-path={live.stanza.home / 'repo2'}\n"
         account.write_file(conf, conf.read_text().replace("[main]", f"{second}{_HOSTILE}[main]"))
         live.pgbackrest("stanza-create")
+        moments: list[datetime] = []
         for number, kinds in CHAINS.items():
             for kind in kinds:
-                live.keep(f"{number} {kind}")
+                moments.append(live.keep(f"{number} {kind}"))
                 live.pgbackrest("backup", f"--type={kind}", f"--repo={number}", "--no-expire-auto")
                 live.switch()
         [stanza] = pgbackrest.info(live.config.cluster[TARGET], target=TARGET)
@@ -108,4 +110,4 @@ def shelf(folder: Path) -> Generator[Shelf]:
         saved.mkdir()
         for name in ("repo", "repo2"):
             subprocess.run(["cp", "-a", live.stanza.home / name, saved / name], check=True)
-        yield Shelf(live, made, saved)
+        yield Shelf(live, made, tuple(moments), saved)

@@ -8,6 +8,7 @@ from pathlib import Path
 from subprocess import CompletedProcess
 from typing import Any
 
+import psycopg
 import pytest
 
 import expiring
@@ -140,4 +141,32 @@ def test_a_plan_that_has_changed_is_refused(expire: Ask, shelf: Shelf) -> None:
     sha = expire("--plan")[1]["data"]["plans"][0]["sha"]
     assert expire("--confirm", TARGET, "--expect-plan", "0" * 64)[0] == 9
     assert expire("--confirm", TARGET, "--expect-plan", sha)[0] == 0
+    assert shelf.labels() == list(shelf.made[1][4:])
+
+
+def test_what_it_says_can_be_brought_back_can_be(expire: Ask, shelf: Shelf, dbops: Dbops) -> None:
+    told = expire("--confirm", TARGET)[1]
+    f2 = shelf.made[1][4]
+    assert told["data"]["clusters"][0]["repositories"][0]["kept"][0]["label"] == f2
+    config = ("--target", TARGET, "--config", shelf.live.toml, "--output", "json")
+    done = dbops("pitr", "restore", "--at", shelf.moments[6].isoformat(), "--repository", "1", "--ttl", "1h", *config)
+    assert done.returncode == 0, done.stderr
+    [restored] = json.loads(done.stdout)["data"]["restored"]
+    assert restored["label"] in shelf.made[1][4:6]
+    at = restored["connect"]
+    with psycopg.connect(host=at["socket"], port=at["port"], user=at["user"], dbname="postgres") as copy:
+        assert copy.execute("SELECT count(*) FROM kept").fetchone() == (7,)  # one before each of the first seven sets
+    assert dbops("pitr", "clean", "--all", *config[2:]).returncode == 0
+    lost = dbops("pitr", "restore", "--at", shelf.moments[2].isoformat(), "--repository", "1", "--plan", *config)
+    assert lost.returncode == 9, lost.stdout
+
+
+def test_a_verified_newer_set_makes_yes_enough(expire: Ask, shelf: Shelf, dbops: Dbops) -> None:
+    done = dbops("backup", "verify", "--target", TARGET, "--config", shelf.live.toml, "--output", "json")
+    assert done.returncode == 0, done.stdout
+    code, told = expire("--plan")
+    assert {step["risk"] for step in told["data"]["steps"]} == {"blocks"}
+    assert expire()[0] == 7
+    code, told = expire("--yes")
+    assert code == 0, told
     assert shelf.labels() == list(shelf.made[1][4:])
