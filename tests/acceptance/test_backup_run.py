@@ -261,7 +261,10 @@ def test_workers_of_a_killed_backup_are_ended_by_the_next_run(backup: Ask, live:
 def test_workers_whose_main_process_was_killed_are_ended_at_once(backup: Ask, live: clustering.Cluster) -> None:
     slow_down(live)
     run = started(live)
-    os.kill(await_pgbackrest(live), signal.SIGKILL)
+    main = await_pgbackrest(live)
+    for pid in alive.family(main)[1:]:
+        os.kill(pid, signal.SIGSTOP)  # or they would notice by themselves
+    os.kill(main, signal.SIGKILL)
     _, err = run.communicate(timeout=60)
     assert run.returncode == 1, err
     assert is_free(lock_of(live))
