@@ -56,3 +56,8 @@ def folder_of_account(path: Path) -> Path:
 def stop(live: Cluster) -> None:
     """End the server, also one that was started in another way than ours."""
     postgres.stop(live.server)
+
+
+def labels(live: Cluster) -> list[str]:
+    told = json.loads(live.pgbackrest("info", "--output=json").out)
+    return [one["label"] for stanza in told for one in stanza["backup"]]

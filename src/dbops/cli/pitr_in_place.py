@@ -40,8 +40,9 @@ def in_place(asked: AskedChange, target: str | None, moment: "Moment", *, delta:
     run = asked.run(loaded.state_dir)
     told = Told()
 
-    def choose() -> goals.Goal:
-        return goals.goal(reaching.plan_target(config, name, moment, run, clock.now()))
+    def choose(timeline: int | None) -> goals.Goal:
+        own = replace(moment, timeline=moment.timeline or timeline)
+        return goals.goal(reaching.plan_target(config, name, own, run, clock.now()))
 
     opening = partial(opened, config, name, choose=choose, wanted=moment.told, delta=delta, told=told)
     result = change(asked, run, [Target(name, opening)], environment=config.platform.environment)

@@ -7,6 +7,7 @@ import shutil
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from dbops import process, units
@@ -21,12 +22,14 @@ from dbops.operations.clusters.restore.in_place_live import server_in
 from dbops.servers import alive
 from dbops.stores import pgbackrest
 
+Choose = Callable[[int | None], Goal]  # given the timeline that the cluster is on
+
 _FIELD = re.compile(r"^(.+?):\s+(.*)$", re.MULTILINE)
 _SPARE = 64 << 20
 _UNIT = re.compile(r"/([^/]+\.service)(?:/|$)")
 
 
-def observe(config: Config, target: str, run: Run, choose: Callable[[], Goal], *, wanted: str, delta: bool) -> Facts:
+def observe(config: Config, target: str, run: Run, choose: Choose, *, wanted: str, delta: bool) -> Facts:
     """See where it stands; what an earlier run has begun is gone on with."""
     place = config.cluster[target]
     note = in_place_notes.read(run.state_dir, target)
@@ -43,8 +46,9 @@ def observe(config: Config, target: str, run: Run, choose: Callable[[], Goal], *
     data = _data(place, target)
     _refuse_others(config, place, target, data)
     live = in_place_live.observe(place, target, run, data)
-    goal = _chosen(place, target, run, choose, live)
     note = _as_it_is(place, target, run, data, live)
+    # Along its own history: after a way back the highest timeline is one that was given up.
+    goal = _chosen(place, target, run, partial(choose, note.timeline or None), asks=live is not None)
     aim = replace(note, wanted=wanted, aim=goal.aim, size=goal.size, segments=goal.segments, delta=delta)
     return _facts(aim, noted=False, notes=goal.notes)
 
@@ -113,12 +117,12 @@ def control(data: Path, place: Cluster, target: str) -> dict[str, str]:
     return dict(_FIELD.findall(told.out.decode("utf-8", "replace")))
 
 
-def _chosen(place: Cluster, target: str, run: Run, choose: Callable[[], Goal], live: in_place_live.Live | None) -> Goal:
+def _chosen(place: Cluster, target: str, run: Run, choose: Callable[[], Goal], *, asks: bool) -> Goal:
     """Choose the way; a moment that is not archived yet is archived first: an accident is mostly a minute old."""
     try:
         return choose()
     except Refused as error:
-        if live is None:
+        if not asks:
             raise
         if run.plan_only:
             error.hint = f"{error.hint or ''}; without --plan, what is not archived yet is archived first".lstrip("; ")

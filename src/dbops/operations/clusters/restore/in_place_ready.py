@@ -1,6 +1,6 @@
 """A restore in place, ready to be planned and run: one cluster, under the lock of its backups."""
 
-from collections.abc import Callable, Generator
+from collections.abc import Generator
 from contextlib import contextmanager
 from functools import partial
 
@@ -9,17 +9,16 @@ from dbops.engine.plan import Ready
 from dbops.engine.run import Run
 from dbops.operations.clusters import locks
 from dbops.operations.clusters.restore import in_place_plan
-from dbops.operations.clusters.restore.facts import Goal
 from dbops.operations.clusters.restore.in_place_apply import Doing, Told, apply, back
 from dbops.operations.clusters.restore.in_place_check import interrupted
 from dbops.operations.clusters.restore.in_place_facts import Action
-from dbops.operations.clusters.restore.in_place_observe import observe
+from dbops.operations.clusters.restore.in_place_observe import Choose, observe
 from dbops.operations.clusters.take.observe import refuse_wrong_account
 
 
 @contextmanager
 def in_place(
-    config: Config, target: str, run: Run, choose: Callable[[], Goal], *, wanted: str, delta: bool, told: Told
+    config: Config, target: str, run: Run, choose: Choose, *, wanted: str, delta: bool, told: Told
 ) -> Generator[Ready[Action]]:
     """Plan to bring a cluster back where it is; an interrupted one is gone on with. Lock subject: backup."""
     refuse_wrong_account(config.cluster[target], target=target)
