@@ -10,8 +10,9 @@ import proving
 from clustering import TARGET
 from dbops.engine.finding import Verdict
 from dbops.operations.clusters import remembered
-from dbops.operations.clusters.prove import names
+from dbops.operations.clusters.prove import names, observe
 from dbops.operations.clusters.prove.facts import Outcome
+from dbops.operations.clusters.prove.reading import Eye
 from dbops.operations.clusters.remembered import Depth
 from dbops.redact import redact
 from proving import Proving, flip
@@ -138,3 +139,45 @@ def test_a_file_without_a_checksum_is_held_against_what_was_seen_first(proof: Pr
 def test_the_server_may_be_down(proof: Proving) -> None:
     proof.configure(dsn="host=/nowhere port=1 user=postgres")
     assert proof.verify(depth=Depth.QUICK).verdict is Verdict.GOOD
+
+
+def test_where_pgbackrest_verify_gives_up_every_file_is_read_all_the_same(proof: Proving) -> None:
+    first = proof.segments()[0]
+    first.write_bytes(b"x" + first.read_bytes()[1:])
+    last = proof.segments()[-1]
+    flip(last)
+    told = [one.message for one in proof.verify().findings if one.code == "DBB313"]
+    assert {one for one in (first.name, last.name) if any(one in message for message in told)} == {
+        first.name,
+        last.name,
+    }
+
+
+def test_what_was_expired_meanwhile_is_not_called_damaged(proof: Proving, monkeypatch: pytest.MonkeyPatch) -> None:
+    full, incr = proof.labels()
+    real = observe.lying
+
+    def expired_first(eye: Eye) -> observe.Lying:
+        if eye.repository == 1 and incr in proof.labels():
+            proof.live.pgbackrest("expire", "--repo=1", f"--set={incr}")
+        return real(eye)
+
+    monkeypatch.setattr(observe, "lying", expired_first)
+    outcome = proof.verify()
+    assert outcome.verdict is Verdict.GOOD, outcome.findings
+    assert "DBB328" in codes(outcome)
+    assert proof.labels() == [full]
+
+
+def test_a_gap_that_was_acknowledged_is_told_and_no_alarm(proof: Proving) -> None:
+    gone = proof.segments()[-2]
+    gone.unlink()
+    assert "DBB311" in codes(proof.verify(depth=Depth.QUICK))
+    name = gone.name[:24]
+    known = {"from": name, "to": name, "reason": "disk replaced", "on": "2026-11-20"}
+    text = proof.live.toml.read_text()
+    lost = ", ".join(f"{key} = {value if key == 'on' else chr(34) + value + chr(34)}" for key, value in known.items())
+    proof.live.toml.write_text(f"{text}\n[cluster.{TARGET}.backup]\nlost = [{{{lost}}}]\n")
+    outcome = proof.verify(depth=Depth.QUICK)
+    assert outcome.verdict is Verdict.GOOD, outcome.findings
+    assert "DBB312" in codes(outcome)

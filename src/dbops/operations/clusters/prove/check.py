@@ -127,6 +127,10 @@ class Judge:
         hint = "is it the right stanza? after a pg_upgrade or a new initdb: pgbackrest stanza-upgrade"
         return self.say(Severity.BAD, "DBB314", told, hint)
 
+    def without(self, why: str) -> Judged:
+        told = f"pgbackrest verify was of no use ({why.splitlines()[0]}): dbops reads every file itself"
+        return self.say(Severity.INFO, "DBB316", told)
+
     def said(self, name: str, told: Told | None, label: str | None) -> Iterator[Judged]:
         """Tell what pgbackrest verify says of a set or an archive; its silence is no pass."""
         if told is None:

@@ -26,10 +26,7 @@ class Lying:
 
     archive: dict[str, int] = field(repr=False)
     backup: dict[str, int] = field(repr=False)
-
-    def of_set(self, label: str) -> dict[str, int]:
-        head = f"{label}/"
-        return {path.removeprefix(head): size for path, size in self.backup.items() if path.startswith(head)}
+    sets: dict[str, dict[str, int]] = field(repr=False)  # what lies in each folder of `backup`
 
 
 def lying(eye: Eye) -> Lying:
@@ -38,7 +35,12 @@ def lying(eye: Eye) -> Lying:
         found = pgbackrest.ls(eye.place, where, target=eye.target, repository=eye.repository)
         return {one.name: one.size for one in found}
 
-    return Lying(below("archive"), below("backup"))
+    backup = below("backup")
+    sets: dict[str, dict[str, int]] = {}
+    for path, size in backup.items():
+        label, _, name = path.partition("/")
+        sets.setdefault(label, {})[name] = size
+    return Lying(below("archive"), backup, sets)
 
 
 def pair(eye: Eye, path: str) -> tuple[Pair, sealed.Sections | None]:

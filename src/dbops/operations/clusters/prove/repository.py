@@ -125,14 +125,16 @@ def _said(look: Looking, chosen: Sequence[BackupInfo]) -> Word:
     options = (f"--repo={look.eye.repository}", "--output=text", "--verbose", "--log-level-console=off")
     try:
         done = pgbackrest.run(look.eye.place, "verify", *options, target=look.eye.target, connects=False)
-    except (Stopped, ConfigInvalid) as error:
-        if isinstance(error, Stopped):
-            raise
-        return Word(None)  # it stumbles over the first file that it cannot unpack: we do not
-    except DbopsError:
+    except Stopped:
+        raise
+    except DbopsError as error:  # it stumbles over the first file that it cannot unpack
+        look.judged.append(look.judge.without(error.message))
         return Word(None)
     found = said.parse(done.out.decode("utf-8", "replace"))
-    return Word(found if found.status and (found.backups or found.archives) else None)
+    if found.status and (found.backups or found.archives):
+        return Word(found)
+    look.judged.append(look.judge.without("it said nothing that is understood"))
+    return Word(None)
 
 
 # ── One set ──────────────────────────────────────────────────────────────────────────────────────
@@ -152,7 +154,7 @@ def _set(look: Looking, one: BackupInfo, found: Lying, sets: Sequence[BackupInfo
         look.files += word.said.backups[label].checked if label in word.said.backups else 0
     if sections is None:
         return
-    expected, there = sealed.stored(sections, label), found.of_set(label)
+    expected, there = sealed.stored(sections, label), found.sets.get(label, {})
     faults = tuple(observe.compared(label, expected, there))
     look.judged += judge.faults(faults, label)
     if reads:
