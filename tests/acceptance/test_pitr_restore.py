@@ -12,6 +12,7 @@ import pytest
 
 import clustering
 from clustering import Cluster
+from dbops import process
 from dbops.engine import clock
 from dbops.servers import account, alive, postgres, scratch
 
@@ -221,3 +222,34 @@ def test_a_difference_to_the_live_clusters_security_is_told(
         with live.connect() as connection:
             connection.execute("DROP ROLE newcomer")
             connection.execute("ALTER TABLE kept ENABLE ROW LEVEL SECURITY")
+
+
+def test_the_bare_tool_restores_a_set_that_dbops_made(dbops: Dbops, folder: Path) -> None:
+    with clustering.under_backup(folder) as live:
+        live.keep("one")
+        done = dbops("backup", "run", "--type", "full", "--config", live.toml)
+        assert done.returncode in {0, 3}, done.stderr
+        live.keep("two")
+        live.switch()
+        home = account.make_folder(folder / "bare")
+        data = account.make_folder(home / "data")
+        live.pgbackrest("restore", f"--pg1-path={data}", "--archive-mode=off")
+        options = ["-c", f"unix_socket_directories={home}", "-c", "listen_addresses="]
+        argv = [postgres.program("postgres"), "-D", data, *options]
+        pid = process.start(argv, log=home / "log", user=account.name(), cwd=data).pid
+        try:
+            while not (notes := _asked(home)):
+                assert alive.is_alive(pid), (home / "log").read_text()
+        finally:
+            alive.end(pid)
+        assert notes == ["one", "two"]
+
+
+def _asked(home: Path) -> list[str]:
+    try:
+        with psycopg.connect(host=str(home), user="postgres", password=clustering.PASSWORD) as connection:
+            if connection.execute("SELECT pg_is_in_recovery()").fetchone() == (True,):
+                return []
+            return [note for (note,) in connection.execute("SELECT note FROM kept ORDER BY id")]
+    except psycopg.OperationalError:
+        return []

@@ -12,7 +12,7 @@ from dbops.operations.clusters.restore.facts import Truth
 from dbops.redact import redact
 from dbops.servers import alive
 
-_POLL_S = 0.03
+_POLL_S = 0.01
 _TAIL = 16_000
 _SHOWN_LINES = 12
 _STATE = "SELECT pg_is_in_recovery()"
