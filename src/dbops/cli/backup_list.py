@@ -18,10 +18,10 @@ if TYPE_CHECKING:
 
 _COLUMNS = (
     Column("backup"),
-    Column("taken (UTC)"),
+    Column("taken (UTC)", shrinks=True),
     *(Column(name, right=True) for name in ("took", "cluster", "added")),
-    Column("verified"),
-    Column("restorable to"),
+    Column("verified", shrinks=True),
+    Column("restorable to", shrinks=True),
 )
 
 
@@ -105,7 +105,7 @@ def _until(one: "Listed") -> Cell:
     if not one.complete or one.restorable is None:
         return Cell("not at all", Tone.BAD)
     at = one.restorable.until
-    told = "its own end" if at is None else f"~{at:%m-%d %H:%M:%S}"
+    told = "its own end" if at is None else f"~{at:%m-%d %H:%M}"
     return Cell(told, Tone.WARN if one.restorable.missing_segment else Tone.PLAIN)
 
 
