@@ -60,7 +60,7 @@ def test_the_window_says_from_when_to_when_and_how_far_the_archive_is(
     text = dbops("pitr", "window", "--config", live.toml)
     assert text.returncode == 0
     assert f"any moment from {one['since']}" in text.stdout
-    assert f"up to, not including, {one['until']} (the last commit, by --latest)" in text.stdout
+    assert f"up to, not including, {one['until']} (the last commit: --latest)" in text.stdout
     assert "RPO now: 0 s" in text.stdout
     assert re.search(r"^backups +.*F", text.stdout, re.MULTILINE)
     assert "━" in text.stdout  # the line
@@ -151,7 +151,7 @@ def test_a_gap_is_bad_until_somebody_acknowledges_it(dbops: Dbops, folder: Path)
         [one] = told["data"]["intervals"]
         assert (one["missing"], one["reopened_by"]) == (missing, None)
         text = dbops("pitr", "window", "--config", live.toml).stdout
-        assert f"then WAL segment {missing} is missing; after the gap only a later backup reopens it" in text
+        assert f"then WAL segment {missing} is missing;\n  after the gap only a later backup reopens it" in text
         lost = f'from = "{missing}", to = "{missing}", reason = "disk swapped", on = 2026-11-20'
         live.toml.write_text(live.toml.read_text() + f"[[cluster.main.backup.lost]]\n{lost.replace(', ', chr(10))}\n")
         told = run(dbops, live, "window")

@@ -129,18 +129,19 @@ def _sentences(stretches: Sequence[IntervalTold]) -> Iterator[Line]:
             yield Line(f"the end of set {one.set}, and nothing after it was committed: --latest", Tone.GOOD, indent=2)
         else:
             until = f"{'' if one.until_exact else 'about '}{one.until}"
-            end = "the last commit, by --latest" if one.missing is None else f"the last commit before {one.missing}"
+            end = "the last commit: --latest" if one.missing is None else "the last one before the gap"
             yield Line(f"any moment from {since}", Tone.GOOD, indent=2)
             yield Line(f"up to, not including, {until} ({end})", Tone.GOOD, indent=2)
         if one.missing is not None:
-            yield _except(one)
+            yield from _except(one)
 
 
-def _except(one: IntervalTold) -> Line:
+def _except(one: IntervalTold) -> Iterator[Line]:
     lost = f", acknowledged: {one.acknowledged}" if one.acknowledged else ""
     after = f"set {one.reopened_by} reopens it" if one.reopened_by else "only a later backup reopens it"
     tone = Tone.FAINT if one.acknowledged else Tone.BAD
-    return Line(f"then WAL segment {one.missing} is missing{lost}; after the gap {after}", tone, indent=2)
+    yield Line(f"then WAL segment {one.missing} is missing{lost};", tone, indent=2)
+    yield Line(f"after the gap {after}", tone, indent=2)
 
 
 def _rpo_line(told: WindowTold) -> Line:

@@ -154,9 +154,12 @@ def archive(
     """Number the segments, now that their size is known."""
     each = per_file(segment_size)
     files: dict[int, dict[int, File]] = {}
+    of, mine = -1, dict[int, File]()
     for key, file in names.segments.items():
-        number = (key >> 32 & _LOW) * each + (key & _LOW)
-        files.setdefault(key >> 64, {})[number] = file
+        if key >> 64 != of:  # names come sorted: a timeline begins seldom
+            of = key >> 64
+            mine = files.setdefault(of, {})
+        mine[(key >> 32 & _LOW) * each + (key & _LOW)] = file
     duplicates = [Segment(key >> 64, (key >> 32 & _LOW) * each + (key & _LOW)) for key in names.doubles]
     return Archive(
         repository=repository,
