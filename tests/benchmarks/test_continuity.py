@@ -10,7 +10,7 @@ from dbops.operations.clusters.reach import continuity
 from dbops.operations.clusters.repository import Repository, observe
 
 _SEGMENTS = 100_000
-_ROUNDS = 4
+_ROUNDS = 8
 _MORE_S = 0.5
 _SIZE = 1 << 20
 _MISSING = 70_000
