@@ -57,9 +57,10 @@ class Shelf:
         return sorted(each.name for each in home.iterdir() if each.is_dir() and each.name[0].isdigit())
 
     def wal(self, repository: int = 1) -> list[str]:
-        """Name the segments that are there."""
-        home = self._repository(repository) / "archive" / self.live.stanza.name
-        return sorted(each.name[:24] for each in home.rglob("*-*.zst"))
+        """Name the segments that are there, of those that were there at first: the server writes on."""
+        home = self._repository(repository)
+        first = {each.name[:24] for each in (self.saved / home.name).rglob("archive/*/*/*/*-*.zst")}
+        return sorted(first & {each.name[:24] for each in home.rglob("archive/*/*/*/*-*.zst")})
 
     def _repository(self, number: int) -> Path:
         return self.live.stanza.home / ("repo" if number == 1 else f"repo{number}")

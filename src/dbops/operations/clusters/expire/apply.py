@@ -11,6 +11,7 @@ from dbops.operations.clusters.expire.facts import Action, ExpireSet, ExpireWal,
 from dbops.stores import pgbackrest
 
 _UNLIMITED = 9_999_999  # pgBackRest's greatest number: as a retention it removes nothing, without a warning
+_ANY_BUT_LOCKED = frozenset(range(256)) - {50}
 _OTHERS = ("full-type", "diff", "archive", "archive-type", "history")
 
 
@@ -46,8 +47,8 @@ def options(action: Action) -> tuple[str, ...]:
 
 
 def ask(place: Cluster, target: str) -> None:
-    """Change nothing, and learn whether pgBackRest's own lock is free."""
-    pgbackrest.run(place, "expire", "--dry-run", target=target, connects=False, timeout=60)
+    """Change nothing, and learn whether pgBackRest's own lock is free; what else is wrong is told where it matters."""
+    pgbackrest.run(place, "expire", "--dry-run", target=target, connects=False, timeout=60, ok=_ANY_BUT_LOCKED)
 
 
 def apply(doing: Doing, action: Action) -> None:
