@@ -87,7 +87,7 @@ def test_only_new_wal_is_read_since_the_last_time(proof: Proving) -> None:
 
 def test_a_set_is_no_better_than_the_one_it_is_built_on(proof: Proving) -> None:
     full, incr = proof.labels()
-    flip(proof.repo() / "backup" / TARGET / full / "bundle" / "1")
+    flip(proof.repo() / "backup" / TARGET / full / "backup.manifest")  # which the other does not read
     outcome = proof.verify()
     told = {one.label: one.verdict for one in outcome.sets if one.repository == 1}
     assert told == {full: Verdict.BAD, incr: Verdict.BAD}
@@ -146,7 +146,9 @@ def test_where_pgbackrest_verify_gives_up_every_file_is_read_all_the_same(proof:
     first.write_bytes(b"x" + first.read_bytes()[1:])
     last = proof.segments()[-1]
     flip(last)
-    told = [one.message for one in proof.verify().findings if one.code == "DBB313"]
+    found = proof.verify().findings
+    assert "DBB316" in {one.code for one in found}
+    told = [one.message for one in found if one.code == "DBB313"]
     assert {one for one in (first.name, last.name) if any(one in message for message in told)} == {
         first.name,
         last.name,

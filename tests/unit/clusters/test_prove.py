@@ -5,7 +5,7 @@ from hashlib import sha1
 
 import pytest
 import zstandard
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from dbops.errors import VerifiedBad
@@ -55,6 +55,7 @@ def test_no_byte_of_a_sealed_file_can_change_unnoticed(at: int, bits: int) -> No
 
 
 @given(st.integers(0, len(INFO) - 1))
+@example(len(INFO) - 1)
 def test_a_sealed_file_that_ends_too_early_is_damaged(end: int) -> None:
     with pytest.raises(VerifiedBad):
         sealed.opened(INFO[:end])
@@ -132,6 +133,9 @@ def test_no_byte_of_a_packed_file_can_change_unnoticed(compression: str) -> None
         broken[at] ^= 0xFF
         with pytest.raises(VerifiedBad):
             _unpack(bytes(broken), compression, content)
+    for end in range(len(packed)):
+        with pytest.raises(VerifiedBad):
+            _unpack(packed[:end], compression, content)
 
 
 def _unpack(packed: bytes, compression: str, content: bytes) -> None:
