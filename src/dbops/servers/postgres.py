@@ -15,8 +15,6 @@ from collections.abc import Generator
 from dataclasses import dataclass
 from pathlib import Path
 
-from psycopg.conninfo import make_conninfo
-
 from dbops import process
 from dbops.engine import stop as stopping
 from dbops.errors import DbopsError, Unreachable
@@ -57,6 +55,8 @@ class Server:
 
 def conninfo(server: Server, *, user: str = SUPERUSER, dbname: str = "postgres", password: str | None = None) -> str:
     """Say how to connect; a password is only in it when it was given."""
+    from psycopg.conninfo import make_conninfo  # here: who only starts a server can do without
+
     place = sockets.folder(server.home, server.socket_name)
     if place is None:
         raise Unreachable(f"the server in {server.home} was not started yet")

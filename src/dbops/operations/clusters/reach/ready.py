@@ -3,19 +3,23 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
 
 from dbops.config.model import Cluster, Config
 from dbops.engine.run import Run
 from dbops.errors import DbopsError, Refused
 from dbops.operations.clusters import durations
 from dbops.operations.clusters.archives import Archive
-from dbops.operations.clusters.reach import choose, server
+from dbops.operations.clusters.reach import choose
 from dbops.operations.clusters.reach.commits import reading
 from dbops.operations.clusters.reach.continuity import chain, reach, timelines, track
 from dbops.operations.clusters.reach.facts import Chosen, Interval, Planned, Rpo, Target, Window
 from dbops.operations.clusters.reach.observe import Notes, acknowledged, holes, known, lay_out, opens, told
 from dbops.operations.clusters.reach.way import Asked, Way, way
 from dbops.operations.clusters.repository import Repository, observe
+
+if TYPE_CHECKING:
+    from dbops.operations.clusters.reach import server
 
 
 def window(config: Config, target: str, run: Run, now: datetime) -> Window:
@@ -45,7 +49,7 @@ def window(config: Config, target: str, run: Run, now: datetime) -> Window:
     )
 
 
-def _foreign(repository: Repository, live: server.Live | None) -> int | None:
+def _foreign(repository: Repository, live: "server.Live | None") -> int | None:
     """Return the identity of a server that is not the cluster behind the stanza."""
     known = {one.system_id for one in repository.stanza.databases}
     return live.system if live is not None and known and live.system not in known else None
@@ -62,8 +66,10 @@ def _intervals(place: Cluster, repository: Repository, archive: Archive, notes: 
             yield from (one.interval for one in laid)
 
 
-def _rpo(place: Cluster, repository: Repository, run: Run) -> tuple[Rpo, server.Live | None]:
+def _rpo(place: Cluster, repository: Repository, run: Run) -> "tuple[Rpo, server.Live | None]":
     """Judge by the repository that is furthest; every one of them gets each segment."""
+    from dbops.operations.clusters.reach import server  # brings psycopg, which most ways can do without
+
     live = server.look(place, run, target=repository.target)
     ends = [
         (along.last, archive)
@@ -179,6 +185,8 @@ def _complete(repository: Repository, archive: Archive, found: Way, wanted: Targ
 
 def planned(config: Config, target: str, wanted: Target, run: Run, now: datetime) -> Planned:
     """Plan a restore: the way, what does not survive it, and how long it will take."""
+    from dbops.operations.clusters.reach import server
+
     place = config.cluster[target]
     chosen = plan_target(config, target, wanted, run, now)
     took = durations.measured(run.state_dir, target)

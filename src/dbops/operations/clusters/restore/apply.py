@@ -4,9 +4,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from typing import assert_never
-
-from psycopg.conninfo import conninfo_to_dict
+from typing import TYPE_CHECKING, assert_never
 
 from dbops.config.load import resolve
 from dbops.config.model import Cluster, Config
@@ -17,10 +15,13 @@ from dbops.engine.run import Run
 from dbops.errors import DbopsError, Stopped
 from dbops.operations.clusters import durations, remembered
 from dbops.operations.clusters.remembered import Depth, Remembered
-from dbops.operations.clusters.restore import check, examine, moving, places, starting
+from dbops.operations.clusters.restore import check, moving, places
 from dbops.operations.clusters.restore.facts import Connect, Facts, Looked, Restored, Wanted
 from dbops.operations.clusters.restore.plan import Action, Examine, Keep, Move, Remove, RemoveScratch, Start
 from dbops.servers import account, postgres, scratch, sockets
+
+if TYPE_CHECKING:
+    from dbops.operations.clusters.restore import starting
 
 
 @dataclass(slots=True)
@@ -43,8 +44,7 @@ class Doing:
     told: Told
     began: float = field(default_factory=clock.monotonic)
     restored_s: float = 0.0
-    running: starting.Running | None = None
-    examined: examine.Examined | None = None
+    running: "starting.Running | None" = None
     made: bool = False
     kept: bool = False
 
@@ -98,6 +98,8 @@ def _move(doing: Doing) -> None:
 
 
 def _start(doing: Doing) -> None:
+    from dbops.operations.clusters.restore import examine, starting
+
     facts = doing.facts
     before = clock.monotonic() - doing.began
     doing.running = starting.start(
@@ -141,12 +143,13 @@ def _restored(doing: Doing, took: durations.Took) -> Restored:
 
 
 def _examine(doing: Doing) -> None:
+    from dbops.operations.clusters.restore import examine
+
     assert doing.running is not None  # noqa: S101
     began = clock.monotonic()
     target = doing.facts.target
     found = examine.examine(doing.running.conninfo)
     live = examine.live(doing.cluster, doing.run, target)
-    doing.examined = found
     findings = examine.check(target, found, live)
     doing.told.findings += findings
     looked = Looked(
@@ -204,6 +207,8 @@ def _remember(doing: Doing, judged: Verdict, findings: Sequence[Finding]) -> Non
 
 def _users(place: Cluster, target: str) -> tuple[str, ...]:
     """Guess who may enter: the administrator, the account, and the name that initdb is mostly given."""
+    from psycopg.conninfo import conninfo_to_dict
+
     told: list[str] = []
     with suppress(DbopsError):  # its dsn may be a secret that is not here: restores work without it
         told.append(str(conninfo_to_dict(resolve(place.dsn, target=target)).get("user") or ""))

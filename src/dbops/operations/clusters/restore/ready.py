@@ -4,13 +4,15 @@ from collections.abc import Callable, Generator
 from contextlib import ExitStack, contextmanager
 from datetime import datetime
 from functools import partial
+from importlib import import_module
 from pathlib import Path
+from threading import Thread
 
 from dbops.config.model import Config
 from dbops.engine.plan import Ready
 from dbops.engine.run import Run
 from dbops.errors import LockBusy, Refused, UsageError
-from dbops.operations.clusters.restore import guarding, places, plan
+from dbops.operations.clusters.restore import places, plan
 from dbops.operations.clusters.restore.apply import Doing, Told, apply, give_up, remove
 from dbops.operations.clusters.restore.facts import Facts, Goal, Wanted
 from dbops.servers import account
@@ -45,12 +47,17 @@ def scratch(
     """Plan a restore beside the cluster. No lock of the cluster is needed: nothing of it is touched."""
     _refuse_another_account(config, target)
     place = places.describe(run, target, to)
+    # What talks to PostgreSQL is loaded while pgBackRest is asked: it costs as much as half of dbops.
+    Thread(target=import_module, args=("dbops.stores.postgres",), daemon=True).start()
+    goal = choose()
+    from dbops.operations.clusters.restore import guarding
+
     guarding.refuse_production(config, place.home, target=target)
     if not run.plan_only:
         account.refuse_closed(place.home)
     facts = Facts(
         target,
-        choose(),
+        goal,
         str(place.home if to is not None else places.room(run.state_dir)),
         places.free(place.home),
         places.occupied(place),
