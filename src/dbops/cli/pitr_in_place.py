@@ -62,7 +62,7 @@ def _screen(one: "InPlace") -> Screen:
     last = f", the last commit is of {one.last_commit}" if one.last_commit else ""
     lines = [
         Line(f"{one.target}: is back at {one.wanted}, from set {one.label}{last}", Tone.GOOD),
-        Line(f"timeline {one.timeline}; it took writes after {units.duration(one.writable)}", indent=2),
+        Line(f"timeline {one.timeline or 'new'}; it took writes after {units.duration(one.writable)}", indent=2),
     ]
     if one.wal:
         lines.append(Line(f"the WAL of before is in {one.wal}", indent=2))

@@ -93,6 +93,8 @@ def test_a_cluster_spread_over_three_folders_goes_back_and_forth(live: Cluster) 
     with live.connect() as connection:
         assert connection.execute("SELECT n FROM spaced").fetchall() == [(1,)]
     assert done.found["timeline"] == 2
+    settings = (live.server.data / "postgresql.auto.conf").read_text().splitlines()
+    assert not [line for line in settings if line.startswith("recovery_target")]  # a later standby would stop there
     assert (live.server.data / "pg_wal").readlink() == wal
     for aside in done.found["aside"]:
         assert Path(aside).is_dir()

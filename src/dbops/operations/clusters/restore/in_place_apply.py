@@ -12,7 +12,7 @@ from dbops import process
 from dbops.config.model import Cluster, Config
 from dbops.engine import clock
 from dbops.engine.finding import Finding
-from dbops.engine.plan import Step
+from dbops.engine.plan import Statement, Step
 from dbops.engine.run import Run
 from dbops.errors import DbopsError, Refused, Unreachable, VerifiedBad
 from dbops.operations.clusters import durations
@@ -42,6 +42,9 @@ from dbops.stores import pgbackrest, postgres
 from dbops.stores.pgbackrest.program import secrets
 
 _STOPS_WITHIN_S = 300.0
+_TARGETS = tuple(
+    f"recovery_target{kind}" for kind in ("", "_time", "_lsn", "_xid", "_name", "_inclusive", "_action", "_timeline")
+)
 _OWN = (
     *("--no-link-all", "--reset-link-map", "--reset-tablespace-map", "--reset-tablespace-map-all"),
     *("--reset-pg1-host", "--reset-db-include", "--reset-db-exclude", "--reset-recovery-option"),
@@ -64,7 +67,6 @@ class Doing:
     run: Run
     note: Note
     told: Told
-    truth: Truth | None = None
     began: float = field(default_factory=clock.monotonic)
     restored_s: float = 0.0
 
@@ -197,7 +199,7 @@ def _start(doing: Doing) -> None:
             f"the cluster is on timeline {truth.timeline}, and was on {note.timeline} before: it did not go back",
             target=note.target,
         )
-    doing.truth = truth
+    _forget_the_target(doing)
     took = clock.monotonic() - doing.began
     if doing.restored_s:
         durations.note(
@@ -216,6 +218,13 @@ def _start(doing: Doing) -> None:
         )
     doing.told.done.append(_told(doing, truth))
     doing.amend(replace(note, stage="promoted"))
+
+
+def _forget_the_target(doing: Doing) -> None:
+    """Take the target out of postgresql.auto.conf: a standby made of this cluster later would stop there."""
+    with postgres.connect(doing.place, doing.run, target=doing.note.target) as connection:
+        for name in _TARGETS:
+            postgres.execute(connection, Statement("ALTER SYSTEM RESET {}", ((name,),)))
 
 
 def _back_up(doing: Doing) -> None:
@@ -260,7 +269,7 @@ def _told(doing: Doing, truth: Truth | None) -> InPlace:
         data=note.data,
         aside=aside,
         wal=kept if Path(kept).exists() else None,
-        timeline=truth.timeline if truth else 0,
+        timeline=truth.timeline if truth else None,
         lsn=truth.lsn if truth else None,
         last_commit=truth.last_commit.isoformat() if truth and truth.last_commit else None,
         stopped_at=truth.stopped_at if truth else None,

@@ -156,7 +156,7 @@ class InPlace:
     data: str
     aside: tuple[str, ...]
     wal: str | None  # where the WAL of before is; None: there was none
-    timeline: int
+    timeline: int | None  # these four: None when an earlier run has seen them, and was killed
     lsn: str | None
     last_commit: str | None
     stopped_at: str | None
