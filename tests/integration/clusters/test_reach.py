@@ -13,7 +13,7 @@ import pytest
 import clustering
 from clustering import TARGET, Cluster
 from dbops.engine import clock
-from dbops.errors import Refused
+from dbops.errors import CouldNotVerify, Refused
 from dbops.operations.clusters.reach import ready
 from dbops.operations.clusters.reach.facts import Chosen, Target, Window
 from dbops.servers import account, postgres
@@ -330,3 +330,52 @@ def test_the_oldest_commit_that_is_not_archived_tells_the_rpo(folder: Path) -> N
         assert "beyond what is archived" in _refused(live, Target("at", at=clock.now()))
         live.switch()
         assert window(live).rpo.age == timedelta(0)
+
+
+@pytest.mark.parametrize("compression", ["lz4", "gz", "bz2", "none"])
+def test_wal_is_read_however_it_was_packed(folder: Path, compression: str) -> None:
+    with clustering.under_backup(folder) as live:
+        conf = live.stanza.config.read_text().replace("compress-type=zst", f"compress-type={compression}")
+        account.write_file(live.stanza.config, conf)
+        live.keep("zero")
+        live.pgbackrest("backup", "--type=full", "--no-expire-auto")
+        moment, _ = live.keep("one"), live.keep("two")
+        live.switch()
+        way = chosen(live, Target("at", at=moment))
+        assert way.before is not None
+        assert way.after is not None
+        assert way.before.at <= moment < way.after.at
+        [interval] = window(live).intervals
+        assert interval.until is not None
+        assert interval.until.exact
+
+
+def test_away_from_the_servers_disk_the_rpo_is_a_bound_from_samples(folder: Path) -> None:
+    with clustering.under_backup(folder, data_directory="/nowhere") as live:
+        live.keep("zero")
+        live.pgbackrest("backup", "--type=full", "--no-expire-auto")
+        window(live)  # leaves a sample, and what it stood for is archived now
+        live.switch()
+        before = live.keep("open")
+        told = window(live).rpo
+        assert not told.exact
+        assert told.age is not None
+        assert told.age >= clock.now() - before - timedelta(seconds=10)
+        assert "samples" in told.how
+
+
+def test_a_damaged_segment_makes_a_border_about_and_a_plan_through_it_impossible(folder: Path) -> None:
+    with clustering.under_backup(folder) as live:
+        live.keep("zero")
+        live.pgbackrest("backup", "--type=full", "--no-expire-auto")
+        moment, _ = live.keep("one"), live.keep("two")
+        live.switch()
+        newest = _segments(live)[-1]
+        newest.write_bytes(_segments(live)[0].read_bytes())  # whole, but another one
+        found = window(live)
+        [interval] = found.intervals
+        assert interval.until is not None
+        assert not interval.until.exact
+        assert any("is damaged" in why for why in found.about)
+        with pytest.raises(CouldNotVerify, match="is damaged"):
+            chosen(live, Target("at", at=moment))

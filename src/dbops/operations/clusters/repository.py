@@ -15,6 +15,7 @@ from dbops import process
 from dbops.config.model import Cluster
 from dbops.engine.run import Run
 from dbops.errors import CouldNotVerify, DbopsError, Refused
+from dbops.operations.clusters import lz4
 from dbops.operations.clusters.archives import Archive, Names, Stored, archive, sort
 from dbops.operations.clusters.wal import SEGMENT_SIZE, Switch, parse_history
 from dbops.stores import pgbackrest
@@ -182,6 +183,8 @@ def content(raw: bytes, path: str, *, target: str) -> bytes:
                 return zlib.decompress(raw, wbits=31)
             case "bz2":
                 return bz2.decompress(raw)
+            case "lz4":
+                return lz4.unpack(raw)
             case ending if len(ending) <= 4:
                 raise CouldNotVerify(f"{path}: dbops does not unpack {ending}", target=target)
             case _:

@@ -4,6 +4,7 @@ It is always given adjacent segments: alone, a segment silently loses the record
 next. The segments of a track are laid down under the names of one timeline, so that a switch is no border either.
 """
 
+import hashlib
 import re
 import tempfile
 from collections.abc import Generator, Iterator
@@ -32,6 +33,7 @@ _END = re.compile(
 _POINT = re.compile(rb"^rmgr: XLOG\s.*?lsn: ([0-9A-F]+/[0-9A-F]+),.*?desc: RESTORE_POINT (.*?)\s*$", re.MULTILINE)
 _RECORD = re.compile(rb"lsn: ([0-9A-F]+/[0-9A-F]+), prev ")
 _BROKEN = re.compile(r"error in WAL record at ([0-9A-F]+/[0-9A-F]+)")
+_VERIFY = "dbops backup verify tells all that is damaged"
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -120,7 +122,14 @@ class Reader:
         self.fetched += 1
         path = f"archive/{self.place.stanza}/{stored.path}"
         raw = pgbackrest.get(self.place, path, target=self.target, repository=self.archive.repository)
-        return content(raw, stored.path, target=self.target)
+        unpacked = content(raw, stored.path, target=self.target)
+        wanted = stored.path.rpartition("/")[2][25:65]  # its name carries what it held when it was archived
+        if hashlib.sha1(unpacked, usedforsecurity=False).hexdigest() != wanted:
+            name = self.archive.name(segment)
+            raise CouldNotVerify(
+                f"WAL segment {name} is damaged: it is not what was archived", hint=_VERIFY, target=self.target
+            )
+        return unpacked
 
 
 @contextmanager
