@@ -64,5 +64,5 @@ def _backups(name: str, place: Cluster, facts: dict[str, Any], deadline: timedel
     for stanza in stanzas:
         if stanza.status not in _FINE:
             message = f"pgBackRest says of stanza {stanza.name}: {stanza.message}"
-            yield Finding(Severity.WARNING, "stanza", name, message, f"pgbackrest --stanza={stanza.name} check")
-    yield from promise(name, age, place.objectives.backup_age, f"pgbackrest --stanza={place.stanza} backup")
+            yield Finding(Severity.WARNING, "stanza", name, message, f"dbops backup audit -t {name}")
+    yield from promise(name, age, place.objectives.backup_age, f"dbops backup run -t {name}")

@@ -43,8 +43,9 @@ def told(error: process.ProgramFailed, target: str) -> DbopsError:
 
 _KINDS: dict[int, type[DbopsError]] = {
     **dict.fromkeys((29, 31, 32, 37), ConfigInvalid),  # an option: wrong, invalid, unknown, required
-    # running, not empty, permissions, another system, missing file, another path, stopped, no such set, archiving off
-    **dict.fromkeys((38, 40, 41, 51, 53, 55, 58, 62, 75, 87), Refused),
+    # another cluster, running, not empty, permissions, another system, missing file, another path, stopped,
+    # no such set, archiving off
+    **dict.fromkeys((28, 38, 40, 41, 51, 53, 55, 58, 62, 75, 87), Refused),
     50: LockBusy,
     **dict.fromkeys((49, 56, 82), Unreachable),  # host, PostgreSQL, WAL not archived in time
 }
