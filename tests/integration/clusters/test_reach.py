@@ -283,6 +283,38 @@ def test_an_abandoned_timeline_has_to_be_named(folder: Path) -> None:
         assert restored(live, chosen(live, Target("latest", label=abandoned, timeline=1)))[-1] == "gone too"
 
 
+def test_the_clusters_own_timeline_is_followed_after_a_way_back_not_the_highest(folder: Path) -> None:
+    with clustering.under_backup(folder) as live:
+        live.keep("zero")
+        live.pgbackrest("backup", "--type=full", "--no-expire-auto")
+        back, _ = live.keep("one"), live.keep("two")
+        live.switch()
+        way = chosen(live, Target("at", at=back))
+        postgres.stop(live.server)
+        aside = live.server.data.rename(live.server.home / "aside")
+        live.pgbackrest("restore", *way.options.arguments())
+        postgres.start(live.server)
+        with live.connect() as connection:
+            while connection.execute("SELECT pg_is_in_recovery()").fetchone() == (True,):
+                connection.execute("SELECT pg_sleep(0.02)")
+        promoted, _ = live.keep("promoted"), live.keep("promoted too")
+        live.switch()
+        assert chosen(live, Target("latest")).timeline == 2  # also before its checkpoint
+        postgres.stop(live.server)
+        live.server.data.rename(live.server.home / "given-up")
+        aside.rename(live.server.data)
+        postgres.start(live.server)
+        live.keep("three")
+        live.switch()
+        found = window(live)
+        assert {(one.timeline, one.abandoned) for one in found.intervals} == {(1, False), (2, True)}
+        assert found.rpo.age == timedelta(0)
+        assert restored(live, chosen(live, Target("latest"))) == ["zero", "one", "two", "three"]
+        assert restored(live, chosen(live, Target("at", at=promoted, timeline=2))) == ["zero", "one", "promoted"]
+        postgres.stop(live.server)
+        assert chosen(live, Target("latest")).timeline == 1
+
+
 @pytest.mark.parametrize("megabytes", [4, 64])
 def test_segments_of_another_size_are_counted_from_the_archive_alone(folder: Path, megabytes: int) -> None:
     with clustering.under_backup(folder, segment_mb=megabytes, data_directory="/nowhere") as live:

@@ -21,9 +21,21 @@ from dbops.operations.clusters.wal import SEGMENT_SIZE, Switch, parse_history
 from dbops.stores import pgbackrest
 from dbops.stores.pgbackrest import BackupInfo, DatabaseInfo, StanzaInfo
 
-__all__ = ["Archive", "Repository", "Stored", "Unread", "content", "header", "observe", "postgres_folder"]
+__all__ = [
+    "Archive",
+    "Control",
+    "Repository",
+    "Stored",
+    "Unread",
+    "content",
+    "control",
+    "header",
+    "observe",
+    "postgres_folder",
+]
 
 _BYTES_PER_SEGMENT = re.compile(r"^Bytes per WAL segment:\s+(\d+)$", re.MULTILINE)
+_TIMELINE = re.compile(r"^Latest checkpoint's TimeLineID:\s+(\d+)$", re.MULTILINE)
 _SYSTEM = re.compile(r"^Database system identifier:\s+(\d+)$", re.MULTILINE)
 _HEADER = struct.Struct("<HHIQIxxxxQII")  # XLogLongPageHeaderData
 _BLOCK = 1 << 20
@@ -131,8 +143,8 @@ def _histories(
 
 def _segment_size(place: Cluster, known: DatabaseInfo, folder: str, names: Names, *, target: str) -> int:
     """Ask the data directory, otherwise the newest segment: its name tells nothing without its size."""
-    if (told := _told_by_data(place, known, target)) is not None:
-        return told
+    if (told := control(place, known, target=target)) is not None:
+        return told.segment_size
     newest = names.newest
     if newest is None:
         return SEGMENT_SIZE  # there is nothing to number
@@ -146,7 +158,15 @@ def postgres_folder(version: str) -> Path:
     return Path(f"/usr/lib/postgresql/{version}/bin")
 
 
-def _told_by_data(place: Cluster, known: DatabaseInfo, target: str) -> int | None:
+@dataclass(frozen=True, slots=True)
+class Control:
+    """What the data directory tells of its cluster."""
+
+    segment_size: int
+    timeline: int  # of its last checkpoint: for a moment after a promotion it is the one before
+
+
+def control(place: Cluster, known: DatabaseInfo, *, target: str) -> Control | None:
     """Read pg_control, if it is that of this very cluster."""
     if place.data_directory is None:
         return None
@@ -156,9 +176,10 @@ def _told_by_data(place: Cluster, known: DatabaseInfo, target: str) -> int | Non
             [program, "-D", place.data_directory], user=pgbackrest.run_as(place, target=target), timeout=10
         )
         text = told.out.decode("utf-8", "replace")
-        size, system = _BYTES_PER_SEGMENT.search(text), _SYSTEM.search(text)
-        if size and system and int(system[1]) == known.system_id:
-            return int(size[1])
+        found = [pattern.search(text) for pattern in (_SYSTEM, _BYTES_PER_SEGMENT, _TIMELINE)]
+        system, size, timeline = (int(match[1]) if match else 0 for match in found)
+        if size and timeline and system == known.system_id:
+            return Control(size, timeline)
     return None
 
 

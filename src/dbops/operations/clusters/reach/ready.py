@@ -1,6 +1,6 @@
 """One look for `pitr window`, one way for `pitr plan` and for every restore."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
@@ -16,7 +16,7 @@ from dbops.operations.clusters.reach.continuity import chain, reach, timelines, 
 from dbops.operations.clusters.reach.facts import Chosen, Interval, Planned, Rpo, Target, Window
 from dbops.operations.clusters.reach.observe import Notes, acknowledged, holes, known, lay_out, opens, told
 from dbops.operations.clusters.reach.way import Asked, Way, way
-from dbops.operations.clusters.repository import Repository, observe
+from dbops.operations.clusters.repository import Repository, control, observe
 
 if TYPE_CHECKING:
     from dbops.operations.clusters.reach import server
@@ -27,8 +27,8 @@ def window(config: Config, target: str, run: Run, now: datetime) -> Window:
     place = config.cluster[target]
     repository = observe(place, target=target, run=run)
     notes = Notes()
-    intervals = [one for archive in repository.archives for one in _intervals(place, repository, archive, notes)]
     rpo, live = _rpo(place, repository, run)
+    intervals = [one for archive in repository.archives for one in _intervals(place, repository, archive, live, notes)]
     gaps = [
         told(gap, archive)
         for archive in repository.archives
@@ -55,14 +55,33 @@ def _foreign(repository: Repository, live: "server.Live | None") -> int | None:
     return live.system if live is not None and known and live.system not in known else None
 
 
-def _intervals(place: Cluster, repository: Repository, archive: Archive, notes: Notes) -> Iterator[Interval]:
+def _own(place: Cluster, repository: Repository, archive: Archive, live: "server.Live | None") -> int:
+    """Return the timeline that the cluster is on; the highest one, where neither server nor data can be asked.
+
+    After a way back the highest is one that was given up: nobody wants to be led there without having named it.
+    """
+    lines, known = timelines(archive), repository.database(archive)
+    if len(lines) == 1 or known is None:
+        return lines[-1]
+    if live is not None and live.system == known.system_id and live.timeline in lines:
+        return live.timeline
+    told = control(place, known, target=repository.target)
+    return told.timeline if told is not None and told.timeline in lines else lines[-1]
+
+
+def _intervals(
+    place: Cluster, repository: Repository, archive: Archive, live: "server.Live | None", notes: Notes
+) -> Iterator[Interval]:
+    if not timelines(archive):
+        return
+    own = _own(place, repository, archive, live)
     found = holes(repository, archive, acknowledged(place, archive))
     for timeline in timelines(archive):
         along = track(archive, timeline)
         if not (sets := opens(repository, archive, along)):
             continue
         with reading(place, archive, along, target=repository.target) as reader:
-            laid = lay_out(reader, sets, found, timelines(archive)[-1], notes)
+            laid = lay_out(reader, sets, found, own, notes)
             yield from (one.interval for one in laid)
 
 
@@ -72,16 +91,16 @@ def _rpo(place: Cluster, repository: Repository, run: Run) -> "tuple[Rpo, server
 
     live = server.look(place, run, target=repository.target)
     ends = [
-        (along.last, archive)
+        (along.last, archive, along)
         for archive in repository.archives
-        if archive is repository.current(archive.repository)
-        for along in (track(archive, timelines(archive)[-1]) if timelines(archive) else None,)
-        if along is not None and along.last is not None
+        if archive is repository.current(archive.repository) and timelines(archive)
+        for along in (track(archive, _own(place, repository, archive, live)),)
+        if along.last is not None
     ]
     if not ends:
         return server.rpo(place, live, None, size=1, version="", run=run, target=repository.target), live
-    number, archive = max(ends, key=lambda one: (one[1].database_id, one[0]))
-    last = track(archive, timelines(archive)[-1]).at(number)
+    number, archive, along = max(ends, key=lambda one: (one[1].database_id, one[0]))
+    last = along.at(number)
     version = archive.id.rpartition("-")[0]
     told = server.rpo(place, live, last, size=archive.segment_size, version=version, run=run, target=repository.target)
     return told, live
@@ -103,7 +122,7 @@ def plan_target(config: Config, target: str, wanted: Target, run: Run, now: date
     place = config.cluster[target]
     repository = observe(place, target=target, run=run)
     first: DbopsError | None = None
-    for one in _places(repository, wanted):
+    for one in _places(place, repository, wanted, run):
         try:
             return _chosen(place, repository, one, wanted, run, now)
         except Refused as error:
@@ -111,7 +130,7 @@ def plan_target(config: Config, target: str, wanted: Target, run: Run, now: date
     raise first or choose.nothing(target)
 
 
-def _places(repository: Repository, wanted: Target) -> Iterator[_Place]:
+def _places(place: Cluster, repository: Repository, wanted: Target, run: Run) -> Iterator[_Place]:
     """Go through the repositories in their order; only a named set leads to an incarnation that is over."""
     named = [one for one in repository.stanza.backups if one.label == wanted.label]
     for key in sorted({one.repository for one in repository.archives}):
@@ -124,7 +143,18 @@ def _places(repository: Repository, wanted: Target) -> Iterator[_Place]:
             continue
         if wanted.timeline is not None and wanted.timeline not in lines:
             raise choose.unknown_timeline(repository.target, wanted.timeline, lines)
-        yield _Place(archive, wanted.timeline or lines[-1])
+        yield _Place(
+            archive, wanted.timeline or _own(place, repository, archive, _asked(place, repository, lines, run))
+        )
+
+
+def _asked(place: Cluster, repository: Repository, lines: Sequence[int], run: Run) -> "server.Live | None":
+    """Ask the server only where there is something to choose."""
+    if len(lines) == 1:
+        return None
+    from dbops.operations.clusters.reach import server
+
+    return server.look(place, run, target=repository.target)
 
 
 def _chosen(  # noqa: PLR0917

@@ -20,7 +20,9 @@ _NOW = """
            (CASE WHEN pg_is_in_recovery() THEN pg_last_wal_replay_lsn() ELSE pg_current_wal_insert_lsn() END)::text
                AS lsn,
            (SELECT system_identifier FROM pg_control_system()) AS system,
-           (SELECT timeline_id FROM pg_control_checkpoint()) AS timeline,
+           -- pg_control lags behind a promotion, the name of the current segment does not
+           CASE WHEN pg_is_in_recovery() THEN (SELECT timeline_id FROM pg_control_checkpoint())
+                ELSE ('x' || left(pg_walfile_name(pg_current_wal_insert_lsn()), 8))::bit(32)::int END AS timeline,
            current_setting('track_commit_timestamp')::bool AS tracked,
            a.last_archived_time, a.last_failed_time, a.last_failed_wal
       FROM pg_stat_archiver a"""
