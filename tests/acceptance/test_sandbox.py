@@ -23,6 +23,7 @@ from dbops.servers import postgres as pg
 from dbops.servers import redis as rd
 
 Dbops = Callable[..., subprocess.CompletedProcess[str]]
+AS_JSON = ("--output", "json")
 
 
 @pytest.fixture
@@ -87,6 +88,29 @@ def test_exec_hands_over_configuration_secrets_and_exit_code(dbops: Dbops, box: 
         secret = (box / "secrets" / name.lower()).read_text().strip()
         assert f"DBOPS_SANDBOX_{name}_PASSWORD={secret}\n" in told
     assert dbops("sandbox", "exec", "--dir", box, "no-such-program").returncode == ExitCode.MISSING
+
+
+@pytest.mark.parametrize("purge", [False, True])
+def test_scratch_copies_that_are_kept_end_with_their_sandbox(
+    dbops: Dbops, folder: Path, box: Path, *, purge: bool
+) -> None:
+    up(dbops, box)
+    there = ("--config", box / "dbops.toml")
+    elsewhere = folder / "copy"
+    assert dbops("backup", "run", *there).returncode == 0
+    for more in ((), ("--to", elsewhere)):
+        assert dbops("pitr", "restore", "--latest", "--keep", *more, *there).returncode == 0
+    assert len(serving(elsewhere)) > 0
+    how = ("--purge", "--yes") if purge else ()
+    steps = [
+        step["id"].split(" ")[:2] for step in data(dbops("sandbox", "down", "--dir", box, *how, *AS_JSON))["steps"]
+    ]
+    assert steps[:2] == [["stop", "copy"], ["remove" if purge else "stop", "copy"]]
+    assert serving(box) == serving(elsewhere) == []
+    assert elsewhere.exists() is not purge
+    if not purge:  # the files stay, as those of the platform do, and can be removed as ever
+        assert dbops("pitr", "clean", "--all", *there).returncode == 0
+        assert not elsewhere.exists()
 
 
 @pytest.mark.parametrize("name", ["with space", 'o\'clock "now"', "größe,$HOME", "back\\slash", "${HOME}=%d"])

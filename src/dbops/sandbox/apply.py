@@ -12,12 +12,13 @@ from dbops.config.load import generate
 from dbops.engine.plan import Step
 from dbops.engine.run import Run
 from dbops.errors import DbopsError
+from dbops.operations.clusters.restore import places
 from dbops.operations.roles import scram
 from dbops.sandbox import plan, template
 from dbops.sandbox.facts import CACHE, CLUSTER, DATABASES, SUPERUSER, WORKFLOWS
 from dbops.sandbox.layout import Layout
 from dbops.sandbox.observe import is_configured
-from dbops.servers import account, emulator, postgres, redis, stanza
+from dbops.servers import account, emulator, postgres, redis, scratch, stanza
 from dbops.stores import postgres as store
 
 
@@ -66,6 +67,8 @@ def _apply(layout: Layout, run: Run, step: Step[plan.Action]) -> None:
             redis.stop(cache)
         case plan.StopCluster():
             postgres.stop(server)
+        case plan.StopCopy(name) | plan.RemoveCopy(name):
+            _end_copy(layout, name, remove=isinstance(step.action, plan.RemoveCopy))
         case plan.RemoveFiles():
             _remove_files(layout)
         case _:
@@ -106,6 +109,15 @@ def _write_config(layout: Layout) -> None:
     if layout.config.exists():  # somebody may have written something of their own into it
         layout.config.replace(layout.config.with_name("dbops.toml.old"))
     account.write_file(layout.config, template.text(layout), 0o644, ours=True)
+
+
+def _end_copy(layout: Layout, name: str, *, remove: bool) -> None:
+    """Whoever may still work on it loses it: this is the end of the whole platform."""
+    for one in places.recorded(layout.state):
+        if one.name == name and remove:
+            places.remove(layout.state, one)
+        elif one.name == name:
+            scratch.stop(one.home)
 
 
 def _remove_files(layout: Layout) -> None:

@@ -35,6 +35,16 @@ class State(StrEnum):
     RUNNING = "running"
 
 
+@dataclass(frozen=True, slots=True)
+class ScratchCopy:
+    """A copy that `dbops pitr restore` keeps track of in this sandbox's state."""
+
+    name: str
+    folder: str
+    at_work: bool  # its server runs, or was killed and left something
+    elsewhere: bool  # its folder is not within the sandbox: removing that one does not remove the copy
+
+
 class Archive(StrEnum):
     """How far the stanza is."""
 
@@ -59,6 +69,7 @@ class Facts:
     search: State = State.ABSENT
     vault: bool = False
     configured: bool = False
+    copies: tuple[ScratchCopy, ...] = ()
 
     @property
     def emulators(self) -> dict[str, State]:

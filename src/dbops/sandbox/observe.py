@@ -1,10 +1,22 @@
 """Look at a sandbox: files, processes, the catalog, the repository. Changes nothing."""
 
 from dbops.engine.run import Run
+from dbops.operations.clusters.restore import places
 from dbops.operations.roles import scram
-from dbops.sandbox.facts import CLUSTER, DATABASES, EMULATORS, SEARCH, SECRETS, WORKFLOWS, Archive, Facts, State
+from dbops.sandbox.facts import (
+    CLUSTER,
+    DATABASES,
+    EMULATORS,
+    SEARCH,
+    SECRETS,
+    WORKFLOWS,
+    Archive,
+    Facts,
+    ScratchCopy,
+    State,
+)
 from dbops.sandbox.layout import Layout
-from dbops.servers import emulator, postgres, redis, sockets, stanza
+from dbops.servers import emulator, postgres, redis, scratch, sockets, stanza
 from dbops.stores import postgres as store
 
 _OWNERS = "SELECT rolname, rolpassword FROM pg_authid WHERE rolcanlogin AND rolbypassrls AND rolname = ANY(%s)"
@@ -44,7 +56,25 @@ def processes(layout: Layout) -> Facts:
         cache=cache_state(layout),
         workflows=emulator_state(layout, WORKFLOWS),
         search=emulator_state(layout, SEARCH),
+        copies=copies(layout),
     )
+
+
+def copies(layout: Layout) -> tuple[ScratchCopy, ...]:
+    """Look at the scratch copies that this sandbox knows of, wherever they lie: only those with our mark."""
+    return tuple(
+        ScratchCopy(one.name, one.folder, at_work=_at_work(scratch.at(one.home)), elsewhere=not _within(one, layout))
+        for one in places.recorded(layout.state)
+        if places.is_ours(one)
+    )
+
+
+def _at_work(server: postgres.Server) -> bool:
+    return postgres.pid(server) is not None or postgres.left_over(server)
+
+
+def _within(one: places.Scratch, layout: Layout) -> bool:
+    return one.home.resolve().is_relative_to(layout.root)
 
 
 def cluster_state(layout: Layout) -> State:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from dbops.engine.plan import Plan, Risk, Step
-from dbops.sandbox.facts import CACHE, CLUSTER, DATABASES, SECRETS, WORKFLOWS, Archive, Facts, State
+from dbops.sandbox.facts import CACHE, CLUSTER, DATABASES, SECRETS, WORKFLOWS, Archive, Facts, ScratchCopy, State
 
 TARGET = "sandbox"
 
@@ -70,6 +70,16 @@ class StopCluster: ...
 
 
 @dataclass(frozen=True, slots=True)
+class StopCopy:
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class RemoveCopy:
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
 class RemoveFiles: ...
 
 
@@ -88,6 +98,8 @@ Action = (
     | StopEmulator
     | StopCache
     | StopCluster
+    | StopCopy
+    | RemoveCopy
     | RemoveFiles
 )
 
@@ -141,7 +153,7 @@ def _databases(facts: Facts) -> list[Step[Action]]:
 
 def down(facts: Facts, *, purge: bool) -> Plan[Action]:
     """Plan that no process is left and, with `purge`, no file."""
-    steps: list[Step[Action]] = []
+    steps = [step for copy in facts.copies for step in _without(copy, purge=purge)]
     for target, state in facts.emulators.items():
         if state not in (State.ABSENT, State.STOPPED):
             steps.append(Step(f"stop {target}", f"stop the {_service(target)} emulator {target}", StopEmulator(target)))
@@ -153,6 +165,15 @@ def down(facts: Facts, *, purge: bool) -> Plan[Action]:
         summary = f"remove {facts.home} with all data, backups, secrets and journals in it"
         steps.append(Step("purge", summary, RemoveFiles(), risk=Risk.BLOCKS))
     return Plan(TARGET, f"take down the sandbox in {facts.home}", tuple(steps))
+
+
+def _without(copy: ScratchCopy, *, purge: bool) -> list[Step[Action]]:
+    """Only a copy in another folder is removed for itself: with the sandbox goes all that knows of it."""
+    if purge and copy.elsewhere:
+        return [Step(f"remove copy {copy.name}", f"remove scratch copy {copy.folder}", RemoveCopy(copy.name))]
+    if copy.at_work:
+        return [Step(f"stop copy {copy.name}", f"stop scratch copy {copy.folder}", StopCopy(copy.name))]
+    return []
 
 
 def _service(target: str) -> str:

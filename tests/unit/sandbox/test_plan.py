@@ -7,8 +7,11 @@ from hypothesis import strategies as st
 
 from dbops.engine.plan import Risk
 from dbops.sandbox import plan
-from dbops.sandbox.facts import DATABASES, SECRETS, Archive, Facts, State
+from dbops.sandbox.facts import DATABASES, SECRETS, Archive, Facts, ScratchCopy, State
 
+COPIES = st.builds(
+    ScratchCopy, st.sampled_from(["a", "b", "c"]), st.just("/srv/copy"), at_work=st.booleans(), elsewhere=st.booleans()
+)
 TARGETS = st.frozensets(st.sampled_from(sorted(DATABASES)))
 
 
@@ -31,6 +34,7 @@ def worlds(draw: st.DrawFn) -> Facts:
         search=draw(st.sampled_from(State)),
         vault=draw(st.booleans()),
         configured=draw(st.booleans()),
+        copies=tuple(draw(st.lists(COPIES, max_size=3, unique_by=lambda copy: copy.name))),
     )
 
 
@@ -70,6 +74,11 @@ def after(facts: Facts, action: plan.Action) -> Facts:
             return replace(facts, cache=State.STOPPED)
         case plan.StopCluster():
             return replace(facts, cluster=State.STOPPED, owners=None, databases=None)
+        case plan.StopCopy(name):
+            kept = (replace(copy, at_work=False) if copy.name == name else copy for copy in facts.copies)
+            return replace(facts, copies=tuple(kept))
+        case plan.RemoveCopy(name):
+            return replace(facts, copies=tuple(copy for copy in facts.copies if copy.name != name))
         case plan.RemoveFiles():
             return Facts(facts.home)
 
