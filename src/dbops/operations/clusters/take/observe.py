@@ -43,7 +43,7 @@ def settings(place: Cluster) -> Settings:
     """Read the configuration file and those beside it; what cannot be read says nothing."""
     candidates = _USUAL if place.pgbackrest_config is None else (place.pgbackrest_config,)
     main = next((path for path in candidates if path.is_file()), None)
-    files = () if main is None else (main, *sorted((main.parent / "conf.d").glob("*.conf")))
+    files = () if main is None else (main, *sorted(_beside(main, place).glob("*.conf")))
     texts: list[tuple[Path, str]] = []
     for path in files:
         try:
@@ -52,6 +52,11 @@ def settings(place: Cluster) -> Settings:
             continue
     sections = configuration.parse("\n".join(text for _, text in texts))
     return Settings(tuple(path for path, _ in texts), sections, place.stanza or "")
+
+
+def _beside(main: Path, place: Cluster) -> Path:
+    """Name the folder that is read along: by default, or because the archive_command names it."""
+    return main.parent / "conf.d" if place.pgbackrest_config is None else main.with_name(f"{main.name}.d")
 
 
 def refuse_wrong_account(place: Cluster, *, target: str) -> None:
