@@ -2,6 +2,7 @@
 
 import json
 import re
+import shlex
 from collections.abc import Callable, Generator
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -13,6 +14,7 @@ import pytest
 import clustering
 from clustering import Cluster
 from dbops.engine import clock
+from dbops.errors import ExitCode
 from dbops.servers import account, postgres
 
 Dbops = Callable[..., CompletedProcess[str]]
@@ -91,6 +93,34 @@ def test_a_plan_tells_both_sides_what_would_be_lost_and_what_does_not_survive(
     assert told["next_actions"][0].startswith("dbops pitr restore --target main --at ")
     text = dbops("pitr", "plan", "--config", live.toml, "--latest")
     assert "first commit that will not: none is archived" in text.stdout
+
+
+def test_the_next_action_of_a_plan_leads_the_same_way_as_the_plan(
+    dbops: Dbops, world: tuple[Cluster, dict[str, datetime]]
+) -> None:
+    live, _ = world
+    with live.connect() as connection:
+        connection.execute('SELECT pg_create_restore_point($$it\'s "so"$$)')
+    live.switch()
+    planned = run(dbops, live, "plan", "--name", 'it\'s "so"', "--timeline", "1", "--repository", "1")
+    [again] = planned["next_actions"]
+    _, _, verb, *words = shlex.split(again)
+    assert verb == "restore"
+    assert {"--timeline", "--repository"} < set(words)
+    done = dbops("pitr", verb, *words, "--plan")
+    assert done.returncode == 0, done.stderr
+    assert f"restore set {planned['data']['set']} of repository 1" in done.stdout
+    by_set = run(dbops, live, "plan", "--immediate", "--set", planned["data"]["set"])
+    assert f"--set {planned['data']['set']}" in by_set["next_actions"][0]
+
+
+def test_a_repository_that_is_not_there_is_refused_by_its_number(
+    dbops: Dbops, world: tuple[Cluster, dict[str, datetime]]
+) -> None:
+    told = run(dbops, world[0], "plan", "--latest", "--repository", "7", code=ExitCode.REFUSED)
+    [finding] = told["findings"]
+    assert "repository 7" in finding["message"]
+    assert finding["hint"] == "there is WAL in repository 1"
 
 
 def test_a_moment_after_the_last_commit_of_an_idle_server_is_the_latest_and_says_so(

@@ -3,7 +3,7 @@
 import shlex
 import shutil
 import sys
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -26,6 +26,9 @@ from dbops.cli.pitr_target import (
 from dbops.engine import clock
 from dbops.engine.ending import Measure
 from dbops.errors import UsageError
+
+if TYPE_CHECKING:
+    from dbops.operations.clusters.reach.facts import Target
 
 Cluster = Annotated[
     str | None, typer.Option("--target", "-t", metavar="NAME", help="The cluster; with one there is no question.")
@@ -111,13 +114,20 @@ def plan(
         data,
         tuple(told.plan_screen(data, found.chosen)),
         tuple(check_plan(found)),
-        next_actions=(f"dbops pitr restore --target {cluster} {_again(found.chosen.wanted)}{where}",),
+        next_actions=(f"dbops pitr restore --target {cluster} {_again(found.chosen.wanted, wanted)}{where}",),
         measures=(Measure(cluster, "rto", found.predicted, found.objective),) if found.objective else (),
     )
 
 
-def _again(wanted: str) -> str:
-    return wanted if wanted.startswith("--") else f"--at {wanted}"
+def _again(found: str, asked: "Target") -> str:
+    """Write the same way once more; a moment that was found to be the end is asked for as such."""
+    kind, _, value = (found if found.startswith("--") else f"--at {found}").partition(" ")
+    words = [kind, value] if value else [kind]
+    words += ["--exclusive"] if asked.exclusive and value else []
+    words += ["--set", asked.label] if asked.label else []
+    words += ["--timeline", str(asked.timeline)] if asked.timeline else []
+    words += ["--repository", str(asked.repository)] if asked.repository else []
+    return shlex.join(words)
 
 
 def _cluster(known: tuple[str, ...], name: str | None) -> str:

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
+from dbops import units
 from dbops.errors import DbopsError, Refused
 from dbops.operations.clusters.reach.facts import Interval, Kind, Options, Target
 
@@ -112,10 +113,19 @@ def unknown_timeline(target: str, timeline: int, known: Sequence[int]) -> DbopsE
     )
 
 
+def unknown_repository(target: str, number: int, known: Sequence[int]) -> DbopsError:
+    told = ", ".join(map(str, known))
+    return Refused(
+        f"repository {number} holds no WAL of this cluster",
+        hint=f"there is WAL in repository {told}" if told else "there is none in any: dbops backup audit",
+        target=target,
+    )
+
+
 def not_found(target: str, wanted: Target, searched: int) -> DbopsError:
     what = f"restore point {wanted.value!r}" if wanted.kind == "name" else f"transaction {wanted.value}"
     return Refused(
-        f"{what} was not found in {searched} WAL segments that are within reach",
+        f"{what} was not found in what is within reach: {units.counted(searched, 'WAL segment')}",
         hint="was it archived already? 'dbops pitr window' tells how far the archive is",
         target=target,
     )

@@ -121,6 +121,9 @@ def plan_target(config: Config, target: str, wanted: Target, run: Run, now: date
     """Choose the way to a target, or refuse: nothing has moved yet. Restores follow exactly what this returns."""
     place = config.cluster[target]
     repository = observe(place, target=target, run=run)
+    holding = sorted({one.repository for one in repository.archives})
+    if wanted.repository is not None and wanted.repository not in holding:
+        raise choose.unknown_repository(target, wanted.repository, holding)
     first: DbopsError | None = None
     for one in _places(place, repository, wanted, run):
         try:
