@@ -53,7 +53,9 @@ def list_(
 def _screen(one: "ClusterTold", now: datetime) -> Screen:
     running = ", a backup or expire is at work" if one.running else ""
     newest = "no backup" if one.newest_age is None else f"the newest ended {units.duration(one.newest_age)} ago"
-    head = Line(f"{one.target}: stanza {one.stanza}, {len(one.sets)} backups, {newest}{running}", Tone.STRONG)
+    head = Line(
+        f"{one.target}: stanza {one.stanza}, {units.counted(len(one.sets), 'backup')}, {newest}{running}", Tone.STRONG
+    )
     parts: list[Line | Table] = [head]
     for place in one.repositories:
         sets = [each for each in one.sets if each.repository == place.key]

@@ -191,14 +191,18 @@ def plan_screen(told: PlanTold, chosen: Chosen) -> Iterator[Line]:
     yield Line(f"{told.target}: {told.wanted}", Tone.STRONG)
     built = f", built on {', '.join(told.chain[:-1])}" if len(told.chain) > 1 else ""
     yield Line(f"set {told.set} of repository {told.repository}{built}: {units.size(told.size_bytes)}", indent=2)
-    read = f"{told.segments} segments, {units.size(told.wal_bytes)} stored"
+    read = f"{units.counted(told.segments, 'segment')}, {units.size(told.wal_bytes)} stored"
     yield Line(f"timeline {told.timeline}, WAL {told.first_segment} to {told.last_segment}: {read}", indent=2)
     yield Line(_side("last commit that will be there", told.last_kept, "not found near the target"), indent=2)
     yield Line(_side("first commit that will not", told.first_lost, "none is archived"), indent=2)
     if chosen.losses is not None:
         about = "" if told.lost_exact else "about "
         tone = Tone.WARN if told.lost_commits else Tone.GOOD
-        yield Line(f"would be lost: {about}{told.lost_commits} archived commits after the target", tone, indent=2)
+        yield Line(
+            f"would be lost: {about}{units.counted(told.lost_commits or 0, 'archived commit')} after the target",
+            tone,
+            indent=2,
+        )
     if told.predicted is not None:
         yield Line(f"about {units.duration(told.predicted)}, as earlier restores took", indent=2)
     if told.slots is None:

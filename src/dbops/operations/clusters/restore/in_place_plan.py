@@ -75,7 +75,7 @@ def _steps(facts: Facts) -> Iterator[Step[Action]]:
             f"restore set {note.aim.label} of repository {note.aim.repository} into {note.data}",
             Restore(),
             Risk.LOSES_DATA,
-            notes=(f"{units.size(note.size)}, {note.segments} WAL segments to read", *facts.notes),
+            notes=(f"{units.size(note.size)}, {units.counted(note.segments, 'WAL segment')} to read", *facts.notes),
         )
     if note.stage in ("noted", "restored"):
         yield Step("start", f"start it, and wait until it takes writes at {_goal(note)}", Start())
@@ -90,7 +90,7 @@ def _making_room(facts: Facts) -> Iterator[Step[Action]]:
         pid = f"pid {facts.running}"
         yield Step("stop", "stop the server: every session ends", Stop(facts.running), Risk.BLOCKS, notes=(pid,))
     if not facts.aside and (facts.running is not None or facts.ready):
-        waits = (f"{len(facts.ready)} segments wait",) if facts.ready else ()
+        waits = (f"waiting: {units.counted(len(facts.ready), 'segment')}",) if facts.ready else ()
         yield Step("push", "archive what is left in pg_wal: the last committed rows are there", Push(), notes=waits)
     if note.delta:
         if not facts.wal_is_kept and note.data not in facts.missing:

@@ -54,7 +54,7 @@ def plan(facts: Facts, wanted: Wanted, now: datetime) -> Plan[Action]:
     steps: list[Step[Action]] = list(cleaning(facts.left, now))
     notes = (
         f"{units.size(goal.size)} into {facts.folder}, {units.size(facts.free)} are free",
-        f"{goal.segments} WAL segments to read",
+        f"{units.counted(goal.segments, 'WAL segment')} to read",
         *goal.notes,
     )
     steps.append(Step("restore", f"restore set {aim.label} of repository {aim.repository}", Move(), notes=notes))
