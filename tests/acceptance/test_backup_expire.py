@@ -102,6 +102,16 @@ def test_beside_another_dbops_it_is_busy(expire: Ask, shelf: Shelf) -> None:
     assert shelf.labels() == list(shelf.made[1])
 
 
+def test_beside_a_verification_it_is_busy(expire: Ask, shelf: Shelf) -> None:
+    run = shelf.live.run("backup verify")
+    with backup_locks.reading(run, TARGET):
+        code, told = expire("--confirm", TARGET)
+        assert code == 11
+        assert f"run {run.id} (backup verify)" in told["findings"][0]["message"]
+        assert expire("--plan")[0] == 0
+    assert shelf.labels() == list(shelf.made[1])
+
+
 def test_while_the_bare_tool_makes_a_backup_it_is_busy(expire: Ask, shelf: Shelf) -> None:
     lock = shelf.live.stanza.home / "lock" / f"{shelf.live.stanza.name}-backup.lock"
     account.write_file(lock, '{"execId":"1-00000000","pid":1}', 0o640)

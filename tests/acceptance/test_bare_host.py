@@ -48,7 +48,7 @@ def world(folder: Path) -> Generator[World]:
         account.write_file(outside / name, secret)
     (outside / "vault").mkdir()
     repository = {"path": str(outside / "repo"), "cipher": {"file": str(outside / "pass")}}
-    own = {
+    own: dict[str, Any] = {
         "password": {"file": str(outside / "superuser")},
         "data_directory": str(host / "postgres" / "data"),
         "run_as": account.name(),

@@ -109,6 +109,26 @@ def test_what_an_earlier_holder_left_is_overwritten(tmp_path: Path) -> None:
         assert json.loads(path.read_text()) == run.holder
 
 
+def test_who_shares_a_lock_keeps_out_who_wants_it_alone_and_is_named(tmp_path: Path) -> None:
+    path, alone = tmp_path / "one.lock", new("backup expire", tmp_path)
+    gone, stays = new("backup verify", tmp_path), new("pitr restore", tmp_path)
+    ended = subprocess.Popen(["true"])
+    ended.wait()
+    with locks.file_lock(path, stays, what="it", target="audit", shared=True):
+        with locks.file_lock(path, gone, what="it", target="audit", shared=True):
+            pass
+        told = path.read_text().replace(f'"pid": "{os.getpid()}"', '"pid": "OTHER"')
+        first, second = told.splitlines()
+        path.write_text(f"{first.replace('OTHER', str(os.getpid()))}\n{second.replace('OTHER', str(ended.pid))}\n")
+        with pytest.raises(LockBusy, match=stays.id), locks.file_lock(path, alone, what="it", target="audit"):
+            pass
+    with locks.file_lock(path, alone, what="it", target="audit"):
+        shared = locks.file_lock(path, gone, what="it", target="audit", shared=True)
+        with pytest.raises(LockBusy, match=alone.id), shared:
+            pass
+        assert json.loads(path.read_text()) == alone.holder
+
+
 @pytest.mark.parametrize("text", ["", "no json", "[]", "5", "{}", '{"run": 1}'])
 def test_a_holder_that_has_not_told_its_name_is_no_crash(tmp_path: Path, text: str) -> None:
     with another(tmp_path):

@@ -39,17 +39,17 @@ def await_lock(
 
 
 @contextmanager
-def on_this_host(run: Run, target: str, subject: str) -> Generator[None]:
-    """Hold a file lock below the state directory."""
+def on_this_host(run: Run, target: str, subject: str, *, shared: bool = False) -> Generator[None]:
+    """Hold a file lock below the state directory; `shared` with others who share it."""
     safe = re.sub(r"[^A-Za-z0-9_.-]", "_", subject)
     path = run.state_dir / "locks" / f"{target}--{safe}.lock"
-    with file_lock(path, run, what=f"{target}, {subject}", target=target):
+    with file_lock(path, run, what=f"{target}, {subject}", target=target, shared=shared):
         yield
 
 
 @contextmanager
-def file_lock(path: Path, run: Run, *, what: str, target: str) -> Generator[None]:
-    """Hold `path` locked; its content tells others who holds it."""
+def file_lock(path: Path, run: Run, *, what: str, target: str, shared: bool = False) -> Generator[None]:
+    """Hold `path` locked; its content tells others who holds it, one line for each who shares it."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
@@ -61,23 +61,29 @@ def file_lock(path: Path, run: Run, *, what: str, target: str) -> Generator[None
         ) from error
     try:
         await_lock(
-            lambda: _try_flock(descriptor),
+            lambda: _try_flock(descriptor, shared=shared),
             holder=lambda: _holder_in(path),
             what=what,
             target=target,
             wait=run.lock_wait,
         )
         with contextlib.suppress(OSError):  # a full disk: the lock holds all the same, it only tells no name
-            os.ftruncate(descriptor, 0)
-            os.pwrite(descriptor, json.dumps(run.holder).encode(), 0)
+            if not shared:
+                os.ftruncate(descriptor, 0)
+            _append(path, json.dumps(run.holder))
         yield
     finally:
         os.close(descriptor)
 
 
-def _try_flock(descriptor: int) -> bool:
+def _append(path: Path, line: str) -> None:
+    with path.open("ab", buffering=0) as file:  # in one piece, whoever else appends
+        file.write(f"{line}\n".encode())
+
+
+def _try_flock(descriptor: int, *, shared: bool) -> bool:
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(descriptor, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
     except BlockingIOError:
         return False
     except OSError as error:  # some network file systems
@@ -90,7 +96,9 @@ def _try_flock(descriptor: int) -> bool:
 
 def _holder_in(path: Path) -> str:
     try:
-        told: dict[str, str] = json.loads(path.read_text(encoding="utf-8"))
+        known: list[dict[str, str]] = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+        there = [one for one in known if Path(f"/proc/{one['pid']}").exists()]  # who shared it may have ended
+        told = (there or known)[-1]
         return "run {run} ({command}) on {host}, pid {pid}, since {since}".format(**told)
     except (OSError, ValueError, LookupError, TypeError):  # it may be half written
         return "a run that has not told its name yet"

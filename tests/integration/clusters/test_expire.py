@@ -3,6 +3,7 @@
 from collections.abc import Generator
 from dataclasses import replace
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -18,7 +19,13 @@ from dbops.operations.clusters.expire import sizes
 from dbops.operations.clusters.expire.apply import options
 from dbops.operations.clusters.expire.facts import ExpireSet, Sized
 from dbops.operations.clusters.expire.said import read
+from dbops.operations.clusters.reach import ready as reaching
+from dbops.operations.clusters.reach.facts import Target
 from dbops.operations.clusters.remembered import Depth, Remembered
+from dbops.operations.clusters.restore import goals
+from dbops.operations.clusters.restore import ready as restoring
+from dbops.operations.clusters.restore.apply import Told
+from dbops.operations.clusters.restore.facts import Wanted
 from dbops.operations.vault import ready as vault
 from dbops.servers import account
 from expiring import Shelf
@@ -155,6 +162,24 @@ def _verified(
     memory = remembered.memory(shelf.config, run.state_dir)
     told = Remembered(TARGET, 1, label, depth, verdict, clock.now(), run.id, system_id=system_id)
     remembered.remember(memory.store, TARGET, run, [told])
+
+
+def test_what_a_scratch_restore_reads_is_not_expired_meanwhile(shelf: Shelf) -> None:
+    shelf.reset(keep=1)
+    run, before = shelf.live.run("pitr restore"), shelf.labels()
+
+    def choose() -> goals.Goal:
+        return goals.goal(reaching.plan_target(shelf.config, TARGET, Target("latest"), run, clock.now()))
+
+    restore = partial(restoring.scratch, shelf.config, TARGET, run, choose, wanted=Wanted(), now=clock.now())
+    with restore(told=Told()) as planned:
+        for step in planned.plan.steps:
+            planned.apply(step)
+            with pytest.raises(LockBusy, match=run.id):
+                shelf.expire(clock.now())
+            assert shelf.labels() == before
+    shelf.expire(clock.now())
+    assert len(shelf.labels()) < len(before)
 
 
 def test_the_last_verified_set_of_each_depth_stays(shelf: Shelf) -> None:

@@ -9,7 +9,8 @@ import pytest
 import proving
 from clustering import TARGET
 from dbops.engine.finding import Verdict
-from dbops.operations.clusters import remembered
+from dbops.errors import LockBusy
+from dbops.operations.clusters import locks, remembered
 from dbops.operations.clusters.prove import names, observe
 from dbops.operations.clusters.prove.facts import Outcome
 from dbops.operations.clusters.prove.reading import Eye
@@ -153,6 +154,23 @@ def test_where_pgbackrest_verify_gives_up_every_file_is_read_all_the_same(proof:
         first.name,
         last.name,
     }
+
+
+def test_dbops_expires_nothing_while_it_verifies(proof: Proving, monkeypatch: pytest.MonkeyPatch) -> None:
+    real, busy = observe.lying, list[str]()
+
+    def expiring(eye: Eye) -> observe.Lying:
+        with pytest.raises(LockBusy) as refused, locks.unread(proof.live.run("backup expire"), TARGET):
+            pass
+        busy.append(refused.value.message)
+        return real(eye)
+
+    monkeypatch.setattr(observe, "lying", expiring)
+    assert proof.verify().verdict is Verdict.GOOD
+    assert busy
+    assert all("(backup verify)" in told for told in busy), busy
+    with locks.unread(proof.live.run("backup expire"), TARGET):
+        pass
 
 
 def test_what_was_expired_meanwhile_is_not_called_damaged(proof: Proving, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,7 +6,8 @@ to stop: it is told that only this host is kept out.
 
 from collections.abc import Callable, Generator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import timedelta
 
 from dbops.config.model import Cluster, Config
 from dbops.engine import locks
@@ -16,6 +17,8 @@ from dbops.errors import AuthenticationFailed, ConfigInvalid, Unreachable
 from dbops.stores import postgres
 
 SUBJECT = "backup"
+_READING = "backups that are read"
+_PATIENCE = timedelta(seconds=60)  # expiring takes seconds
 
 
 def _nothing() -> None: ...
@@ -47,6 +50,23 @@ def held(config: Config, target: str, run: Run, subject: str = SUBJECT) -> Gener
             yield Held(findings=(_this_host_only(target, error.message),))
         else:
             yield Held(guard)
+
+
+@contextmanager
+def reading(run: Run, target: str) -> Generator[None]:
+    """Keep what a restore or a verification reads from being expired meanwhile; many read at once."""
+    patient = replace(run, lock_wait=max(run.lock_wait, _PATIENCE))
+    with locks.on_this_host(patient, target, _READING, shared=True):
+        yield
+
+
+@contextmanager
+def unread(run: Run, target: str) -> Generator[None]:
+    """Hold the backups while nobody on this host reads them; with `--plan` nothing is held."""
+    with ExitStack() as stack:
+        if not run.plan_only:
+            stack.enter_context(locks.on_this_host(run, target, _READING))
+        yield
 
 
 def _on_the_server(stack: ExitStack, place: Cluster, run: Run, target: str, subject: str) -> Callable[[], None]:

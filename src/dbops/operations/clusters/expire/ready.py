@@ -39,7 +39,7 @@ def expire(
 ) -> Generator[Ready[Action]]:
     """Plan what is past its retention; `met` grows with what is found when the plan was run."""
     place, promised = config.cluster[target], promise(config, target)
-    with locks.held(config, target, run) as guard:
+    with locks.held(config, target, run) as guard, locks.unread(run, target):
         memory = remembered.memory(config, run.state_dir)
         known = remembered.recall(memory.store, target)  # without it the last verified set could not be told
         seen = observe(place, known, target=target)

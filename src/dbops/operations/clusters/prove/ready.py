@@ -9,7 +9,7 @@ from dbops.engine import journal
 from dbops.engine.finding import Finding, Severity, Verdict, verdict
 from dbops.engine.run import Run
 from dbops.errors import ConfigInvalid, DbopsError, Stopped, UsageError
-from dbops.operations.clusters import remembered
+from dbops.operations.clusters import locks, remembered
 from dbops.operations.clusters import repository as repositories
 from dbops.operations.clusters.archives import Archive
 from dbops.operations.clusters.proofs import Depth, Remembered
@@ -20,6 +20,7 @@ from dbops.operations.clusters.prove.reading import Eye, OnProgress
 from dbops.operations.clusters.prove.repository import Looking, Trusted, continuity, verify
 from dbops.operations.clusters.reach.continuity import Lost, stretches
 from dbops.operations.clusters.remembered import Memory
+from dbops.operations.clusters.repository import Listing
 from dbops.stores import pgbackrest
 from dbops.stores.pgbackrest import StanzaInfo
 
@@ -53,7 +54,7 @@ def verified(
     """Verify all backups of one cluster, or one set. Needs no server, and changes nothing in any repository."""
     facts = {"command": run.command, "actor": run.actor, "host": run.holder["host"], "pid": run.holder["pid"]}
     facts["environment"] = config.platform.environment
-    with journal.opened(run.state_dir, run.id, target, **facts) as log:
+    with journal.opened(run.state_dir, run.id, target, **facts) as log, locks.reading(run, target):
         log.write("verify", depth=wanted.depth.value, subset=wanted.slice_name, label=wanted.label)
         memory = remembered.memory(config, run.state_dir)
         past, away = _recalled(memory, target)
@@ -93,13 +94,14 @@ def _all(place: Cluster, asking: _Asking, *, on_progress: OnProgress) -> Outcome
     if wanted.label is not None and all(one.label != wanted.label for one in stanza.backups):
         known = ", ".join(one.label for one in stanza.backups) or "none"
         raise UsageError(f"{wanted.label} is no backup set of {target}", hint=f"there are: {known}")
-    archives, unseen = _archives(place, target)
+    listing = observe.Listed()
+    archives, unseen = _archives(place, target, listing)
     lost = _lost(place, archives)
     looks: list[Looking] = []
     for info in stanza.repositories:
         of = _trusted(asking.past, stanza, info.key, since_last=wanted.since_last)
         look = Looking(Eye(place, target, info.key), wanted, of, on_progress)
-        verify(look, stanza, info)
+        verify(look, stanza, info, listing)
         look.judged += continuity(look, archives, stanza, lost)
         looks.append(look)
     general = [*unseen, *_behind(place, asking, stanza, looks), *_expired(place, target, stanza, looks)]
@@ -140,9 +142,9 @@ def _stanza(place: Cluster, target: str) -> StanzaInfo | Finding:
     return found[0] if found else Judge(target, 0).nothing(str(place.stanza)).finding
 
 
-def _archives(place: Cluster, target: str) -> tuple[tuple[Archive, ...], list[Judged]]:
+def _archives(place: Cluster, target: str, listing: Listing) -> tuple[tuple[Archive, ...], list[Judged]]:
     try:
-        return repositories.observe(place, target=target).archives, []
+        return repositories.observe(place, target=target, listing=listing).archives, []
     except (Stopped, ConfigInvalid):
         raise
     except DbopsError as error:

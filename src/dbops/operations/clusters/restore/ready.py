@@ -12,6 +12,7 @@ from dbops.config.model import Config
 from dbops.engine.plan import Ready
 from dbops.engine.run import Run
 from dbops.errors import LockBusy, Refused, UsageError
+from dbops.operations.clusters import locks
 from dbops.operations.clusters.restore import places, plan
 from dbops.operations.clusters.restore.apply import Doing, Told, apply, give_up, remove
 from dbops.operations.clusters.restore.facts import Facts, Goal, Wanted
@@ -44,8 +45,25 @@ def scratch(
     told: Told,
     to: Path | None = None,
 ) -> Generator[Ready[plan.Action]]:
-    """Plan a restore beside the cluster. No lock of the cluster is needed: nothing of it is touched."""
+    """Plan a restore beside the cluster: nothing of it is touched, only its backups have to stay."""
     _refuse_another_account(config, target)
+    with ExitStack() as stack:
+        if not run.plan_only:
+            stack.enter_context(locks.reading(run, target))
+        yield from _scratch(config, target, run, choose, wanted=wanted, now=now, told=told, to=to)
+
+
+def _scratch(
+    config: Config,
+    target: str,
+    run: Run,
+    choose: Choose,
+    *,
+    wanted: Wanted,
+    now: datetime,
+    told: Told,
+    to: Path | None,
+) -> Generator[Ready[plan.Action]]:
     place = places.describe(run, target, to)
     # What talks to PostgreSQL is loaded while pgBackRest is asked: it costs as much as half of dbops.
     Thread(target=import_module, args=("dbops.stores.postgres",), daemon=True).start()
