@@ -143,6 +143,20 @@ def test_a_copy_that_expired_is_removed_by_the_next_run(
     assert not _left(live)
 
 
+def test_a_copy_that_expired_is_removed_by_the_next_backup_run(
+    dbops: Dbops, world: tuple[Cluster, dict[str, datetime]]
+) -> None:
+    live, _ = world
+    _restore(dbops, live, "--immediate", "--ttl", "1ms")
+    asked = ("backup", "run", "--configuration-only", "--config", live.toml, "--output", "json")
+    assert dbops(*asked, "--plan").returncode == 0
+    assert _left(live)
+    done = dbops(*asked)
+    assert done.returncode == 0, done.stderr
+    assert [one["code"] for one in json.loads(done.stdout)["findings"]] == ["DBB607"]
+    assert not _left(live)
+
+
 def test_a_copy_that_has_not_expired_stays(dbops: Dbops, world: tuple[Cluster, dict[str, datetime]]) -> None:
     live, _ = world
     _restore(dbops, live, "--immediate", "--ttl", "1h")

@@ -70,6 +70,7 @@ def run(
     ] = False,
 ) -> Result:
     """Take a backup into each repository and keep the configuration in the vault. Lock subject: backup."""
+    from dbops.operations.clusters.restore.sweeping import swept
     from dbops.operations.clusters.take import ready
     from dbops.operations.clusters.take.facts import Kind, Taken, Wanted
 
@@ -85,9 +86,10 @@ def run(
             config, name, run, now=now, wanted=wanted, taken=taken, on_progress=render.progress, toml=loaded.path
         )
 
+    this = asked.run(loaded.state_dir)
     result = change(
         asked,
-        asked.run(loaded.state_dir),
+        this,
         [Target(name, partial(opened, name)) for name in names],
         environment=config.platform.environment,
         keep_going=True,  # a cluster that is away is no reason to leave another without its backup
@@ -104,7 +106,8 @@ def run(
         )
     )
     lines = tuple(Line(_told(one), Tone.WARN if one.page_errors else Tone.PLAIN, indent=2) for one in taken)
-    return replace(result, data=data, screen=(*result.screen, *lines), measures=measures)
+    findings = (*result.findings, *swept(this, clock.now()))
+    return replace(result, data=data, screen=(*result.screen, *lines), findings=findings, measures=measures)
 
 
 def _promised(config: "Config", target: str) -> timedelta | None:

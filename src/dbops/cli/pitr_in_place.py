@@ -33,6 +33,7 @@ def in_place(asked: AskedChange, target: str | None, moment: "Moment", *, delta:
     from dbops.operations.clusters.restore import goals, ready
     from dbops.operations.clusters.restore.in_place_apply import Told
     from dbops.operations.clusters.restore.in_place_ready import in_place as opened
+    from dbops.operations.clusters.restore.sweeping import swept
 
     loaded = asked.load()
     config = loaded.config
@@ -52,6 +53,7 @@ def in_place(asked: AskedChange, target: str | None, moment: "Moment", *, delta:
         result,
         data=InPlaceTold(done.environment, done.plans, done.steps, tuple(told.done)),
         screen=screen,
+        findings=(*result.findings, *swept(run, clock.now())),
         measures=tuple(
             Measure(one.target, "rto", one.writable, config.cluster[one.target].objectives.rto) for one in told.done
         ),

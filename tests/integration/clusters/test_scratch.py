@@ -1,5 +1,6 @@
 """Scratch copies of clusters that are not plain: tablespaces, raised settings, a bare host, what is wrong in them."""
 
+import errno
 import shutil
 from collections.abc import Callable
 from dataclasses import replace
@@ -18,7 +19,7 @@ from dbops.engine.finding import Finding
 from dbops.errors import VerifiedBad
 from dbops.operations.clusters.reach import ready as reaching
 from dbops.operations.clusters.reach.facts import Target
-from dbops.operations.clusters.restore import goals, ready
+from dbops.operations.clusters.restore import goals, places, ready, sweeping
 from dbops.operations.clusters.restore.apply import Told
 from dbops.operations.clusters.restore.facts import Aim, Goal, Wanted
 from dbops.servers import account, postgres, scratch
@@ -122,6 +123,36 @@ def test_a_copy_tells_what_is_not_right_in_it(folder: Path) -> None:
         [lying] = [one for one in findings if one.code == "DBB611"]
         assert "broken_pkey" in lying.message
         assert lying.exit_code == 4
+
+
+def test_a_copy_that_cannot_be_removed_keeps_nobody_from_the_work(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with clustering.under_backup(folder) as live:
+        live.pgbackrest("backup", "--type=full", "--no-expire-auto")
+        live.switch()
+        dead = runs.new("pitr restore", folder / "state")
+        left = places.describe(dead, TARGET, None)
+        places.room(dead.state_dir).mkdir(parents=True)
+        places.make(dead.state_dir, left)
+        real = account.remove_folder
+
+        def stuck(path: Path) -> None:
+            if path.is_relative_to(left.folder):
+                raise OSError(errno.EBUSY, "Device or resource busy", str(path))
+            real(path)
+
+        with monkeypatch.context() as patched:
+            patched.setattr(account, "remove_folder", stuck)
+            told, findings = _restored(live.config, folder / "state")
+            assert told.restored
+            assert [one.code for one in findings] == ["DBB606"]
+            assert [one.code for one in sweeping.swept(live.run("backup run"), clock.now())] == ["DBB606"]
+        assert left.home.exists()
+        assert sweeping.swept(live.run("backup run", plan_only=True), clock.now()) == ()
+        assert [one.code for one in sweeping.swept(live.run("backup run"), clock.now())] == ["DBB607"]
+        assert not any((folder / "state" / "scratch").iterdir())
+        assert sweeping.swept(live.run("backup run"), clock.now()) == ()
 
 
 def test_a_set_that_is_newer_than_its_target_is_never_taken_for_it(folder: Path) -> None:

@@ -15,7 +15,7 @@ from dbops.engine.run import Run
 from dbops.errors import DbopsError, Stopped
 from dbops.operations.clusters import durations, remembered
 from dbops.operations.clusters.remembered import Depth, Remembered
-from dbops.operations.clusters.restore import check, moving, places
+from dbops.operations.clusters.restore import check, moving, places, sweeping
 from dbops.operations.clusters.restore.facts import Connect, Facts, Looked, Restored, Wanted
 from dbops.operations.clusters.restore.plan import Action, Examine, Keep, Move, Remove, RemoveScratch, Start
 from dbops.servers import account, postgres, scratch, sockets
@@ -57,7 +57,7 @@ def apply(doing: Doing, step: Step[Action]) -> None:
     """Do what one step says."""
     match step.action:
         case RemoveScratch(name):
-            remove(doing.run, name)
+            doing.told.findings += sweeping.trying(name, lambda: sweeping.remove(doing.run, name), doing.facts.target)
         case Move():
             _move(doing)
         case Start():
@@ -70,14 +70,6 @@ def apply(doing: Doing, step: Step[Action]) -> None:
             give_up(doing)
         case _:
             assert_never(step.action)
-
-
-def remove(run: Run, name: str) -> None:
-    """Remove the copy of another run, unless that run has come back to life or is faster than we."""
-    for one in places.recorded(run.state_dir):
-        if one.name == name:
-            with places.held(run, one):
-                places.remove(run.state_dir, one)
 
 
 def give_up(doing: Doing) -> None:

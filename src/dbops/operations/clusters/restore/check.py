@@ -2,10 +2,13 @@
 
 DBB604 the copy holds commits that were not to be there, or lacks some that were   bad
 DBB605 the result could not be remembered beside the backups                       warning
+DBB606 a scratch copy that nobody needs any more could not be removed              warning
+DBB607 a scratch copy that nobody needs any more was removed                       info
 """
 
 from dbops import units
 from dbops.engine.finding import Finding, Severity
+from dbops.errors import DbopsError
 from dbops.operations.clusters.restore.facts import Goal, Truth
 
 
@@ -25,3 +28,13 @@ def unremembered(target: str, why: str) -> Finding:
     message = f"the result could not be kept beside the backups: {why}"
     hint = "the restore itself is as told; 'dbops backup list' will not show it"
     return Finding(Severity.WARNING, "DBB605", target, message, hint)
+
+
+def unremoved(target: str, what: str, error: Exception) -> Finding:
+    why = error.message if isinstance(error, DbopsError) else str(error)
+    hint = "dbops pitr clean tries it again"
+    return Finding(Severity.WARNING, "DBB606", target, f"{what} could not be removed: {why}", hint)
+
+
+def removed(target: str, told: str) -> Finding:
+    return Finding(Severity.INFO, "DBB607", target, told)

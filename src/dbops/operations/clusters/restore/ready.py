@@ -13,8 +13,8 @@ from dbops.engine.plan import Ready
 from dbops.engine.run import Run
 from dbops.errors import LockBusy, Refused, UsageError
 from dbops.operations.clusters import locks
-from dbops.operations.clusters.restore import places, plan
-from dbops.operations.clusters.restore.apply import Doing, Told, apply, give_up, remove
+from dbops.operations.clusters.restore import places, plan, sweeping
+from dbops.operations.clusters.restore.apply import Doing, Told, apply, give_up
 from dbops.operations.clusters.restore.facts import Facts, Goal, Wanted
 from dbops.servers import account
 from dbops.stores import pgbackrest
@@ -101,7 +101,7 @@ def clean(run: Run, now: datetime, *, all_kept: bool) -> Generator[Ready[plan.Ac
 
     def act(step: plan.Step[plan.Action]) -> None:
         if isinstance(step.action, plan.RemoveScratch):
-            remove(run, step.action.name)
+            sweeping.remove(run, step.action.name)
 
     if not run.plan_only:
         places.sweep(run)
