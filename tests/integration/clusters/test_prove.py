@@ -3,6 +3,7 @@
 import random
 from collections.abc import Generator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -159,11 +160,11 @@ def test_where_pgbackrest_verify_gives_up_every_file_is_read_all_the_same(proof:
 def test_dbops_expires_nothing_while_it_verifies(proof: Proving, monkeypatch: pytest.MonkeyPatch) -> None:
     real, busy = observe.lying, list[str]()
 
-    def expiring(eye: Eye) -> observe.Lying:
+    def expiring(*given: Any, **more: Any) -> observe.Lying:
         with pytest.raises(LockBusy) as refused, locks.unread(proof.live.run("backup expire"), TARGET):
             pass
         busy.append(refused.value.message)
-        return real(eye)
+        return real(*given, **more)
 
     monkeypatch.setattr(observe, "lying", expiring)
     assert proof.verify().verdict is Verdict.GOOD
