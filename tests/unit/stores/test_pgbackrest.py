@@ -122,3 +122,18 @@ def test_it_runs_as_the_owner_of_the_cluster_and_never_as_root_by_chance(
 def test_a_cluster_without_a_stanza_is_a_matter_of_configuration() -> None:
     with pytest.raises(ConfigInvalid, match="no stanza"):
         pgbackrest.info(Cluster(dsn=""), target="main")
+
+
+@pytest.mark.parametrize(
+    ("text", "path"),
+    [
+        ("ERROR: [064]: unable to write '/r/base/5/1.zst': [28] No space left on device", "/r/base/5/1.zst"),
+        ("ERROR: [064]: raised from local-1 protocol: unable to write '/r/1'", "/r/1"),
+        ("unable to write '/r/1' [FileWriteError] on retry after 0ms [FileWriteError] on retry after 15000ms", "/r/1"),
+        ("ERROR: [047]: unable to create path '/r/b': [28] No space left on device", "/r/b"),
+        ("ERROR: [064]: unable to write '/r/1': [5] Input/output error", None),
+        ("ERROR: [041]: unable to open file '/r/1' for write: [13] Permission denied", None),
+    ],
+)
+def test_a_full_disk_is_known_also_by_a_write_that_took_only_a_part(text: str, path: str | None) -> None:
+    assert pgbackrest.out_of_space(text) == path

@@ -2,7 +2,7 @@
 
 from dbops.stores.pgbackrest.files import Listed, get, ls, sizes
 from dbops.stores.pgbackrest.program import run, run_as
-from dbops.stores.pgbackrest.said import Message, messages, told
+from dbops.stores.pgbackrest.said import Message, messages, out_of_space, told
 from dbops.stores.pgbackrest.stanzas import (
     MISSING_PATH,
     NO_BACKUPS,
@@ -35,6 +35,7 @@ __all__ = [
     "ls",
     "messages",
     "newest",
+    "out_of_space",
     "parse_info",
     "run",
     "run_as",

@@ -37,10 +37,10 @@ def sizes(
     options = (f"--repo={repository}", "--output=json", "--recurse", "--log-level-console=off")
     raw = bytearray()
     run(place, "repo-ls", *options, path, target=target, connects=False, timeout=timeout, on_block=raw.extend)
-    return iter(listed(bytes(raw)))
+    return iter(listed(raw))
 
 
-def listed(raw: bytes) -> list[tuple[str, int, int]]:
+def listed(raw: bytes | bytearray) -> list[tuple[str, int, int]]:
     """Read the files in the JSON of `repo-ls`, without an object for each of 100,000, as long as they look alike."""
     found: list[tuple[str, int, int]] = []
     at, end = 1, len(raw) - 1

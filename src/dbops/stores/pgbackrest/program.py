@@ -36,6 +36,17 @@ def run_as(place: Cluster, *, target: str) -> str | None:
     return None
 
 
+def refuse_wrong_account(place: Cluster, *, target: str) -> None:
+    """Refuse before anything is done: what another account leaves in a repository breaks the owner's next run."""
+    account = run_as(place, target=target)
+    if account is not None and account != process.current_user() and os.geteuid() != 0:
+        raise Refused(
+            f"backups of {target} are taken as {account}, and this is {process.current_user()}",
+            hint=f"run dbops as {account} or as root",
+            target=target,
+        )
+
+
 def run(
     place: Cluster,
     command: str,
@@ -51,6 +62,7 @@ def run(
     """Run one command for the cluster's stanza; `connects` gives it the administrator's password."""
     if place.stanza is None:
         raise ConfigInvalid("the cluster has no stanza", hint=f'set [cluster.{target}] stanza = "..."', target=target)
+    refuse_wrong_account(place, target=target)
     config = () if place.pgbackrest_config is None else (f"--config={place.pgbackrest_config}",)
     secrets = _ciphers(place, target)
     if connects and place.password is not None:

@@ -10,6 +10,11 @@ _LINE = re.compile(
     r"\s*(?:\d{4}-\d\d-\d\d [\d:.]+ )?(?:P\d\d\s+)?(ERROR|WARN|HINT|INFO|DETAIL):\s*(?:\[(\d{3})\]:\s*)?(.*)"
 )
 
+_FULL = re.compile(
+    r"unable to (?:write|create|open|fsync|sync|close)\D*?'(?P<path>[^']+)'[^\n]*No space left on device"
+)
+_SHORT = re.compile(r"unable to write '(?P<path>[^']+)'(?!:)")
+
 
 @dataclass(frozen=True, slots=True)
 class Message:
@@ -29,6 +34,15 @@ def messages(text: str) -> tuple[Message, ...]:
         elif line[:1].isspace() and line.strip() and found:
             found[-1] = Message(found[-1].level, found[-1].number, f"{found[-1].text} {line.strip()}")
     return tuple(found)
+
+
+def out_of_space(text: str) -> str | None:
+    """Name what could not be written for want of room.
+
+    The last write before a disk is full takes a part: pgBackRest then tells no reason, because there was no error.
+    """
+    found = _FULL.search(text) or _SHORT.search(text)
+    return found["path"] if found else None
 
 
 def told(error: process.ProgramFailed, target: str) -> DbopsError:

@@ -14,7 +14,6 @@ from dbops.stores import pgbackrest
 
 # checksum, format, protocol, missing file, file read, crypto: the repository does not hold what it says
 _BAD = frozenset({26, 29, 39, 42, 55, 95})
-_NO_SPACE = "No space left on device"
 # What the production's configuration may say, and a restore beside it must not follow.
 _OWN_FOLDER = (
     *("--reset-pg1-host", "--no-link-all", "--reset-link-map", "--reset-tablespace-map"),
@@ -46,7 +45,7 @@ def move(
         if not isinstance(cause, process.ProgramFailed):
             raise
         said = "\n".join(cause.last)
-        if _NO_SPACE in said:
+        if pgbackrest.out_of_space(said) is not None:
             raise DbopsError(
                 f"the disk is full: {error.message}",
                 hint="what was restored is removed again; choose a larger place: --to FOLDER",

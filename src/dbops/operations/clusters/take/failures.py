@@ -11,10 +11,10 @@ from dbops.engine.run import Run
 from dbops.errors import DbopsError, LockBusy, Refused, Unreachable
 from dbops.operations.clusters.take import orphans
 from dbops.stores import postgres
+from dbops.stores.pgbackrest import out_of_space
 
 LOCKED, ARCHIVE_TIMEOUT, ARCHIVE_COMMAND = 50, 82, 68
 _LOCK = re.compile(r"unable to acquire lock on file '(?P<path>.+?)'")
-_FULL = re.compile(r"unable to (?:write|create|open|fsync|sync|close)\D*?'(?P<path>.+?)'.*No space left on device")
 _ANSWER = timedelta(seconds=3)
 _HINTS = {
     28: "the stanza belongs to another cluster: is this the right server? dbops backup audit",
@@ -45,9 +45,9 @@ def explained(error: DbopsError, place: Cluster, run: Run, *, target: str, repos
             hint = "pgBackRest was run as somebody else: remove the file, and look for others of that account"
             return Refused(f"the lock file {match['path']} belongs to another account", hint=hint, target=target)
         return locked(Path(match["path"]) if match else None, target)
-    if full := _FULL.search(said):
+    if full := out_of_space(said):
         return BackupFailed(
-            f"repository {repository} is full: {full['path']} could not be written",
+            f"repository {repository} is full: {full} could not be written",
             hint="make room there, then run again: older backups are whole; dbops backup expire shows what may go",
             target=target,
         )
