@@ -12,10 +12,17 @@ from pathlib import Path
 import psycopg
 import pytest
 
+import bare_cluster
 import in_place
-from clustering import Cluster, under_backup
+from clustering import TARGET, Cluster, under_backup
 from dbops import process
-from dbops.servers import account, alive, postgres
+from dbops.engine import clock
+from dbops.operations.clusters.reach import ready as reaching
+from dbops.operations.clusters.reach.facts import Target
+from dbops.operations.clusters.restore import goals, in_place_observe, in_place_ready
+from dbops.operations.clusters.restore.facts import Goal
+from dbops.operations.clusters.restore.in_place_apply import Told
+from dbops.servers import account, alive, postgres, stanza
 
 
 @pytest.fixture
@@ -121,9 +128,9 @@ def test_without_its_name_nothing_happens(live: Cluster) -> None:
     assert not list(live.server.home.glob("*.before-*"))
 
 
-def test_a_configuration_in_another_folder_stays_there(live: Cluster) -> None:
+def with_configuration_in(live: Cluster, etc: Path) -> Path:
+    """Set it up as Debian does: the data directory holds no configuration."""
     postgres.stop(live.server)
-    etc = in_place.folder_of_account(live.folder / "etc")
     for name in ("postgresql.conf", "pg_hba.conf", "pg_ident.conf", "dbops.conf"):
         shutil.move(live.server.data / name, etc / name)
     with (etc / "postgresql.conf").open("a", encoding="utf-8") as file:
@@ -133,6 +140,11 @@ def test_a_configuration_in_another_folder_stays_there(live: Cluster) -> None:
     argv = [postgres.program("postgres", live.server), "-D", live.server.data, *settings]
     process.start(argv, log=live.server.log, cwd=live.server.home, user=account.name())
     wait_for(live)
+    return etc
+
+
+def test_a_configuration_in_another_folder_stays_there(live: Cluster) -> None:
+    etc = with_configuration_in(live, in_place.folder_of_account(live.folder / "etc"))
     in_place.full(live)  # a set without a configuration file
     then = live.keep("second")
     live.keep("third")
@@ -149,6 +161,59 @@ def test_a_configuration_in_another_folder_stays_there(live: Cluster) -> None:
     assert live.notes() == ["first", "second", "third"]
     with live.connect() as connection:
         assert connection.execute("SHOW config_file").fetchone() == (f"{etc}/postgresql.conf",)
+
+
+def test_a_lost_data_directory_is_served_with_the_configuration_that_lies_elsewhere(
+    live: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = in_place.folder_of_account(live.folder / "etc")
+    etc = with_configuration_in(
+        live, in_place.folder_of_account(in_place.folder_of_account(root / "15") / live.folder.name)
+    )
+    in_place.full(live)
+    live.keep("second")
+    live.switch()
+    postgres.stop(live.server)
+    shutil.rmtree(live.server.data)
+    monkeypatch.setattr(in_place_observe, "DEBIAN", root)
+    run = live.run("pitr restore")
+
+    def choose(timeline: int | None) -> Goal:
+        moment = Target("latest", timeline=timeline)
+        return goals.goal(reaching.plan_target(live.config, TARGET, moment, run, clock.now()))
+
+    told = Told()
+    with in_place_ready.in_place(live.config, TARGET, run, choose, wanted="latest", delta=False, told=told) as planned:
+        for step in planned.plan.steps:
+            planned.apply(step)
+
+    assert [one.code for one in told.findings] == []
+    assert live.notes() == ["first", "second"]
+    assert not (live.server.data / "postgresql.conf").exists()
+    with live.connect() as connection:
+        assert connection.execute("SHOW config_file").fetchone() == (f"{etc}/postgresql.conf",)
+
+
+def test_a_cluster_with_an_encrypted_repository_goes_back_and_forth(folder: Path) -> None:
+    with bare_cluster.bare(
+        folder, encrypted=True, data_directory=str(folder / "postgres" / "data"), run_as=account.name()
+    ) as bare:
+        bare.init(restart=True)
+        home = stanza.Stanza(folder / "pgbackrest", TARGET)
+        live = Cluster(folder, bare.server, home)
+        then = live.keep("first")
+        live.keep("second")
+        live.switch()
+
+        done = in_place.restore(live, "--at", then.isoformat())
+
+        assert done.code == 0, done.err
+        assert live.notes() == ["first"]
+        live.switch()  # it archives into the same repository
+        in_place.type_in(done.found["way_back"])
+        assert live.notes() == ["first", "second"]
+        live.switch()
+        assert "a pass = of its own" not in done.err + str(done.told)
 
 
 def wait_for(live: Cluster) -> None:

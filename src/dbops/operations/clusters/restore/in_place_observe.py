@@ -24,6 +24,8 @@ from dbops.stores import pgbackrest
 
 Choose = Callable[[int | None], Goal]  # given the timeline that the cluster is on
 
+DEBIAN = Path("/etc/postgresql")  # where its clusters have their configuration: VERSION/NAME
+
 _FIELD = re.compile(r"^(.+?):\s+(.*)$", re.MULTILINE)
 _SPARE = 64 << 20
 _UNIT = re.compile(r"/([^/]+\.service)(?:/|$)")
@@ -179,7 +181,7 @@ def _argv(data: Path, place: Cluster, target: str) -> tuple[str, ...]:
 
 
 def _debian(data: Path) -> tuple[str, ...]:
-    for conf in sorted(Path("/etc/postgresql").glob("*/*/postgresql.conf")):
+    for conf in sorted(DEBIAN.glob("*/*/postgresql.conf")):
         with suppress(OSError, UnicodeDecodeError):
             found = re.search(r"^\s*data_directory\s*=\s*'([^']+)'", conf.read_text(encoding="utf-8"), re.MULTILINE)
             if found and Path(found[1]).resolve() == data:
