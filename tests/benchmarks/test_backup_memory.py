@@ -59,6 +59,7 @@ def fabricate(made: clustering.Cluster) -> None:
 COMMANDS = [
     ("backup", "list"),
     ("backup", "verify", "--depth", "quick"),
+    ("backup", "verify", "--subset", "1/100"),
     ("backup", "expire", "--plan"),
     ("pitr", "window"),
 ]

@@ -16,6 +16,7 @@ from dbops.operations.clusters.prove import names, observe
 from dbops.operations.clusters.prove.facts import Outcome
 from dbops.operations.clusters.prove.reading import Eye
 from dbops.operations.clusters.remembered import Depth
+from dbops.operations.clusters.repository import Listing
 from dbops.redact import redact
 from proving import Proving, flip
 
@@ -178,10 +179,10 @@ def test_what_was_expired_meanwhile_is_not_called_damaged(proof: Proving, monkey
     full, incr = proof.labels()
     real = observe.lying
 
-    def expired_first(eye: Eye) -> observe.Lying:
+    def expired_first(eye: Eye, listing: Listing) -> observe.Lying:
         if eye.repository == 1 and incr in proof.labels():
             proof.live.pgbackrest("expire", "--repo=1", f"--set={incr}")
-        return real(eye)
+        return real(eye, listing)
 
     monkeypatch.setattr(observe, "lying", expired_first)
     outcome = proof.verify()

@@ -5,9 +5,10 @@ import contextlib
 import re
 import struct
 import zlib
-from collections.abc import Generator
+from collections.abc import Generator, Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 import zstandard
 
@@ -16,7 +17,7 @@ from dbops.config.model import Cluster
 from dbops.engine.run import Run
 from dbops.errors import CouldNotVerify, DbopsError, Refused
 from dbops.operations.clusters import lz4
-from dbops.operations.clusters.archives import Archive, Names, Stored, archive, sort
+from dbops.operations.clusters.archives import Archive, File, Names, Stored, archive, sort
 from dbops.operations.clusters.wal import SEGMENT_SIZE, Switch, parse_history
 from dbops.stores import pgbackrest
 from dbops.stores.pgbackrest import BackupInfo, DatabaseInfo, StanzaInfo
@@ -24,6 +25,7 @@ from dbops.stores.pgbackrest import BackupInfo, DatabaseInfo, StanzaInfo
 __all__ = [
     "Archive",
     "Control",
+    "Listing",
     "Repository",
     "Stored",
     "Unread",
@@ -39,6 +41,12 @@ _TIMELINE = re.compile(r"^Latest checkpoint's TimeLineID:\s+(\d+)$", re.MULTILIN
 _SYSTEM = re.compile(r"^Database system identifier:\s+(\d+)$", re.MULTILINE)
 _HEADER = struct.Struct("<HHIQIxxxxQII")  # XLogLongPageHeaderData
 _BLOCK = 1 << 20
+
+
+class Listing(Protocol):
+    """Lists all files below a path, as `pgbackrest.sizes` does."""
+
+    def __call__(self, place: Cluster, path: str, /, *, target: str, repository: int) -> Iterable[File]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +86,13 @@ class Repository:
         return next(of, None)
 
 
-def observe(place: Cluster, *, target: str, run: Run | None = None) -> Repository:  # noqa: ARG001  # a reader has none
+def observe(
+    place: Cluster,
+    *,
+    target: str,
+    run: Run | None = None,  # noqa: ARG001  # a reader has none
+    listing: Listing = pgbackrest.sizes,
+) -> Repository:
     """Look at the sets and list the WAL; a repository that cannot be read is told, unless it is the only one."""
     stanza = _stanza(place, target)
     archives: list[Archive] = []
@@ -86,7 +100,7 @@ def observe(place: Cluster, *, target: str, run: Run | None = None) -> Repositor
     for one in stanza.repositories:
         if one.status in (pgbackrest.OK, pgbackrest.NO_BACKUPS):
             try:
-                archives += _archives(place, stanza, one.key, target)
+                archives += _archives(place, stanza, one.key, target, listing)
             except DbopsError as error:
                 if len(stanza.repositories) == 1:
                     raise
@@ -114,9 +128,9 @@ def _stanza(place: Cluster, target: str) -> StanzaInfo:
     return stanza
 
 
-def _archives(place: Cluster, stanza: StanzaInfo, repository: int, target: str) -> Generator[Archive]:
+def _archives(place: Cluster, stanza: StanzaInfo, repository: int, target: str, listing: Listing) -> Generator[Archive]:
     root = f"archive/{stanza.name}"
-    found = sort(pgbackrest.sizes(place, root, target=target, repository=repository))
+    found = sort(listing(place, root, target=target, repository=repository))
     for known in (one for one in stanza.databases if one.repository == repository):
         id = f"{known.version}-{known.id}"  # noqa: A001
         names = found.get(id) or Names()

@@ -2,7 +2,7 @@
 
 import contextlib
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from dbops import process
@@ -10,34 +10,48 @@ from dbops.config.model import Cluster
 from dbops.engine import stop
 from dbops.engine.run import Run
 from dbops.errors import DbopsError, Stopped, VerifiedBad
+from dbops.operations.clusters.archives import File
 from dbops.operations.clusters.prove import names, sealed
 from dbops.operations.clusters.prove.facts import Expected, Fault, Pair, Task, Wrong
 from dbops.operations.clusters.prove.names import Kind
 from dbops.operations.clusters.prove.reading import Eye, document, failed
-from dbops.operations.clusters.repository import postgres_folder
+from dbops.operations.clusters.repository import Listing, postgres_folder
 from dbops.stores import pgbackrest, postgres
 
 _SYSTEM = re.compile(r"^Database system identifier:\s+(\d+)$", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)
+class Listed:
+    """Lists each folder of a repository once, however many look at it: an archive has 100,000 files."""
+
+    known: dict[tuple[int, str], list[File]] = field(default_factory=dict[tuple[int, str], list[File]], repr=False)
+
+    def __call__(self, place: Cluster, path: str, /, *, target: str, repository: int) -> list[File]:
+        found = self.known.get((repository, path))
+        if found is None:
+            found = sorted(pgbackrest.sizes(place, path, target=target, repository=repository))
+            self.known[repository, path] = found
+        return found
+
+
+@dataclass(frozen=True, slots=True)
 class Lying:
     """Everything that lies in a repository, by path below the stanza's two folders, with its size."""
 
-    archive: dict[str, int] = field(repr=False)
-    backup: dict[str, int] = field(repr=False)
+    archive: Sequence[File] = field(repr=False)
+    backup: Sequence[File] = field(repr=False)
     sets: dict[str, dict[str, int]] = field(repr=False)  # what lies in each folder of `backup`
 
 
-def lying(eye: Eye) -> Lying:
-    def below(folder: str) -> dict[str, int]:
+def lying(eye: Eye, listing: Listing) -> Lying:
+    def below(folder: str) -> list[File]:
         where = f"{folder}/{eye.stanza}"
-        found = pgbackrest.ls(eye.place, where, target=eye.target, repository=eye.repository)
-        return {one.name: one.size for one in found}
+        return list(listing(eye.place, where, target=eye.target, repository=eye.repository))
 
     backup = below("backup")
     sets: dict[str, dict[str, int]] = {}
-    for path, size in backup.items():
+    for path, size, _ in backup:
         label, _, name = path.partition("/")
         sets.setdefault(label, {})[name] = size
     return Lying(below("archive"), backup, sets)
@@ -88,24 +102,27 @@ def set_tasks(
             yield Task(path, there[name], one)
 
 
-def archive_tasks(eye: Eye, found: Lying, subset: tuple[int, int] | None) -> Iterator[Task]:
-    """Name what is to be read of the WAL, and of whatever belongs to no set."""
-    for name, size in sorted(found.archive.items()):
-        path = f"archive/{eye.stanza}/{name}"
-        if not names.within(path, subset):
-            continue
-        match names.kind_in_archive(name):
-            case Kind.SEGMENT:
-                _, digest, compression = names.segment(name) or ("", "", "")
-                yield Task(path, size, Expected(size, (), digest, compression))
-            case Kind.WITNESSED:
-                yield Task(path, size, is_witnessed=True)
-            case _:
-                pass
+def wal_files(eye: Eye, found: Lying, subset: tuple[int, int] | None) -> Iterator[tuple[File, Kind]]:
+    """Name what can be compared of the WAL, and what of it is without a checksum."""
+    for file in found.archive:
+        if names.within(f"archive/{eye.stanza}/{file[0]}", subset):
+            kind = names.kind_in_archive(file[0])
+            if kind in (Kind.SEGMENT, Kind.WITNESSED):
+                yield file, kind
+
+
+def wal_tasks(eye: Eye, files: Iterable[File]) -> Iterator[Task]:
+    """Make a task of each file just when it is read."""
+    for name, size, _ in files:
+        path, told = f"archive/{eye.stanza}/{name}", names.segment(name)
+        if told is None:
+            yield Task(path, size, is_witnessed=True)
+        else:
+            yield Task(path, size, Expected(size, (), told[1], told[2]))
 
 
 def old_manifests(eye: Eye, found: Lying, subset: tuple[int, int] | None) -> Iterator[Task]:
-    for name, size in sorted(found.backup.items()):
+    for name, size, _ in found.backup:
         path = f"backup/{eye.stanza}/{name}"
         if names.kind_in_backup(name) is Kind.OLD_MANIFEST and names.within(path, subset):
             yield Task(path, size, is_sealed=True, is_witnessed=True)
@@ -117,7 +134,7 @@ def strangers(found: Lying, labels: set[str]) -> Iterator[Fault]:
         ("archive", found.archive, names.kind_in_archive),
         ("backup", found.backup, names.kind_in_backup),
     ):
-        for name in each:
+        for name, _, _ in each:
             match kind(name):
                 case Kind.TEMPORARY:
                     yield Fault(f"{folder}/{name}", Wrong.TEMPORARY, "left by a run that was killed")

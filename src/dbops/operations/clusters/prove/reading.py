@@ -3,11 +3,12 @@
 import bz2
 import os
 import zlib
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from hashlib import sha1
+from itertools import islice
 from typing import Any
 
 import zstandard
@@ -24,6 +25,7 @@ from dbops.stores import pgbackrest
 OnProgress = Callable[[Progress], None]
 _BROKEN_BY_CONTENT = ("[095]", "[029]", "[026]")  # it cannot be decrypted, it is no such file, it is another one
 _MISSING = "[055]"
+_AT_ONCE = 256  # tasks that are held in memory; 100,000 would be too many
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,21 +66,22 @@ def _sealed(raw: bytes) -> sealed.Sections:
     return found
 
 
-def read(eye: Eye, tasks: Sequence[Task], *, witnessed: Mapping[str, str], on_progress: OnProgress) -> Read:
-    """Read all of them, a few at a time."""
+def read(eye: Eye, tasks: Iterable[Task], count: int, *, witnessed: Mapping[str, str], on_progress: OnProgress) -> Read:
+    """Read all of them, a few at a time; `tasks` may make each just when its turn has come."""
     faults: list[Fault] = []
     seen: dict[str, str] = {}
-    done = 0
+    done = size = 0
+    coming = iter(tasks)
     with ThreadPoolExecutor(min(4, os.cpu_count() or 1), thread_name_prefix="reading") as pool:
-        told = pool.map(partial(_told, eye, witnessed), tasks)
-        for task, (fault, digest) in zip(tasks, told, strict=True):
-            done += 1
-            on_progress(Progress(eye.target, task.path, done, len(tasks)))
-            if fault is not None:
-                faults.append(fault)
-            if digest is not None:
-                seen[task.path] = witnessed.get(task.path, digest)
-    return Read(tuple(faults), len(tasks), sum(task.size for task in tasks), seen)
+        while some := tuple(islice(coming, _AT_ONCE)):
+            for task, (fault, digest) in zip(some, pool.map(partial(_told, eye, witnessed), some), strict=True):
+                done, size = done + 1, size + task.size
+                on_progress(Progress(eye.target, task.path, done, count))
+                if fault is not None:
+                    faults.append(fault)
+                if digest is not None:
+                    seen[task.path] = witnessed.get(task.path, digest)
+    return Read(tuple(faults), done, size, seen)
 
 
 def _told(eye: Eye, witnessed: Mapping[str, str], task: Task) -> tuple[Fault | None, str | None]:

@@ -1,18 +1,21 @@
 """Verify one repository of a stanza."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 
 from dbops.engine import stop
 from dbops.errors import ConfigInvalid, DbopsError, Stopped
-from dbops.operations.clusters.archives import Archive
+from dbops.operations.clusters.archives import Archive, File
 from dbops.operations.clusters.proofs import Depth
 from dbops.operations.clusters.prove import names, observe, said, sealed
 from dbops.operations.clusters.prove.check import Judge
 from dbops.operations.clusters.prove.facts import Judged, Read, Task, Wanted, Wrong
+from dbops.operations.clusters.prove.names import Kind
 from dbops.operations.clusters.prove.observe import Lying
 from dbops.operations.clusters.prove.reading import Eye, OnProgress, read
 from dbops.operations.clusters.reach.continuity import Lost
+from dbops.operations.clusters.repository import Listing
 from dbops.stores import pgbackrest
 from dbops.stores.pgbackrest import BackupInfo, RepositoryInfo, StanzaInfo
 
@@ -51,8 +54,8 @@ class Looking:
     def judge(self) -> Judge:
         return Judge(self.eye.target, self.eye.repository)
 
-    def read(self, tasks: Sequence[Task], label: str | None) -> Read:
-        done = read(self.eye, tasks, witnessed=self.trusted.witnessed, on_progress=self.on_progress)
+    def read(self, tasks: Iterable[Task], count: int, label: str | None) -> Read:
+        done = read(self.eye, tasks, count, witnessed=self.trusted.witnessed, on_progress=self.on_progress)
         self.files += done.files
         self.size += done.size
         self.witnessed |= done.witnessed
@@ -60,10 +63,10 @@ class Looking:
         return done
 
 
-def verify(look: Looking, stanza: StanzaInfo, info: RepositoryInfo) -> None:
+def verify(look: Looking, stanza: StanzaInfo, info: RepositoryInfo, listing: Listing) -> None:
     """Look at all of it; whatever cannot be looked at is told, and the rest is looked at all the same."""
     try:
-        found = observe.lying(look.eye)
+        found = observe.lying(look.eye, listing)
     except (Stopped, ConfigInvalid):
         raise
     except DbopsError as error:
@@ -160,7 +163,8 @@ def _set(look: Looking, one: BackupInfo, found: Lying, sets: Sequence[BackupInfo
     if reads:
         known = {fault.path for fault in faults if fault.wrong is Wrong.DAMAGED}
         tasks = observe.set_tasks(look.eye, label, expected, there, look.wanted.subset)
-        look.read([task for task in tasks if task.path.removeprefix(f"backup/{look.eye.stanza}/") not in known], label)
+        wanted = [task for task in tasks if task.path.removeprefix(f"backup/{look.eye.stanza}/") not in known]
+        look.read(wanted, len(wanted), label)
 
 
 # ── The WAL ──────────────────────────────────────────────────────────────────────────────────────
@@ -169,24 +173,24 @@ def _set(look: Looking, one: BackupInfo, found: Lying, sets: Sequence[BackupInfo
 def _wal(look: Looking, found: Lying, word: Word, chosen: Sequence[BackupInfo]) -> None:
     if look.wanted.depth is Depth.QUICK:
         return
-    head = f"archive/{look.eye.stanza}/"
-    tasks = [
-        task
-        for task in observe.archive_tasks(look.eye, found, look.wanted.subset)
-        if task.is_witnessed or not look.trusted.holds(task.path.removeprefix(head))
-    ]
-    if look.wanted.label is not None:
-        tasks = [task for task in tasks if _needed(task.path.removeprefix(head), chosen)]
+    fine: set[str] = set()
     if word.said is not None:
-        ids = {name.partition("/")[0] for name in found.archive if names.segment(name)}
+        ids = {name.partition("/")[0] for name, _, _ in found.archive if names.segment(name)}
         fine = {id for id in ids if (told := word.said.archives.get(id)) is not None and told.valid}  # noqa: A001
         for id in sorted(ids):  # noqa: A001
             look.judged += look.judge.said(id, word.said.archives.get(id), None)
         look.segments += sum(told.checked for told in word.said.archives.values())
-        tasks = [task for task in tasks if task.is_witnessed or task.path.removeprefix(head).split("/")[0] not in fine]
-    look.segments += sum(not task.is_witnessed for task in tasks) if word.said is None else 0
-    tasks += () if look.wanted.label else tuple(observe.old_manifests(look.eye, found, look.wanted.subset))
-    done = look.read(tasks, None)
+    files: list[File] = []
+    for file, kind in observe.wal_files(look.eye, found, look.wanted.subset):
+        if look.wanted.label is not None and not _needed(file[0], chosen):
+            continue
+        if kind is Kind.SEGMENT:
+            if look.trusted.holds(file[0]) or file[0].partition("/")[0] in fine:
+                continue
+            look.segments += word.said is None
+        files.append(file)
+    old = () if look.wanted.label else tuple(observe.old_manifests(look.eye, found, look.wanted.subset))
+    done = look.read(chain(observe.wal_tasks(look.eye, files), old), len(files) + len(old), None)
     _blame(look, done, chosen)
 
 
