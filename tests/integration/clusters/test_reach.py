@@ -12,8 +12,8 @@ import pytest
 
 import clustering
 from clustering import TARGET, Cluster
-from dbops.engine import clock
-from dbops.errors import CouldNotVerify, Refused
+from dbops.engine import clock, stop
+from dbops.errors import CouldNotVerify, Refused, Stopped
 from dbops.operations.clusters.reach import ready
 from dbops.operations.clusters.reach.facts import Chosen, Target, Window
 from dbops.servers import account, postgres
@@ -411,3 +411,10 @@ def test_a_damaged_segment_makes_a_border_about_and_a_plan_through_it_impossible
         assert any("is damaged" in why for why in found.about)
         with pytest.raises(CouldNotVerify, match="is damaged"):
             chosen(live, Target("at", at=moment))
+
+
+def test_a_request_to_stop_is_heard_between_two_segments(story: Story, monkeypatch: pytest.MonkeyPatch) -> None:
+    live = story.live
+    monkeypatch.setattr(stop, "requested", lambda: True)
+    with pytest.raises(Stopped):
+        ready.window(live.config, TARGET, live.run(), clock.now())

@@ -16,6 +16,7 @@ from typing import Literal
 
 from dbops import process
 from dbops.config.model import Cluster
+from dbops.engine import stop
 from dbops.errors import CouldNotVerify
 from dbops.operations.clusters.archives import Archive
 from dbops.operations.clusters.reach.continuity import Track
@@ -57,8 +58,8 @@ class Reader:
     def marks(self, first: int, last: int) -> Iterator[Mark]:
         """Read the ends of transactions in these segments, in the order of the log."""
         seen = -1
-        for start, stop in self._batches(first, last):
-            for match in _END.finditer(self._dump("Transaction", start, stop)):
+        for start, end in self._batches(first, last):
+            for match in _END.finditer(self._dump("Transaction", start, end)):
                 if (mark := _mark(match)).lsn > seen:
                     seen = mark.lsn
                     yield mark
@@ -66,8 +67,8 @@ class Reader:
     def points(self, first: int, last: int) -> Iterator[Mark]:
         """Read the restore points in these segments."""
         seen = -1
-        for start, stop in self._batches(first, last):
-            for match in _POINT.finditer(self._dump("XLOG", start, stop)):
+        for start, end in self._batches(first, last):
+            for match in _POINT.finditer(self._dump("XLOG", start, end)):
                 if (lsn := parse_lsn(match[1].decode())) > seen:
                     seen = lsn
                     yield Mark(lsn, _EPOCH, committed=False, name=match[2].decode("utf-8", "replace"))
@@ -83,11 +84,11 @@ class Reader:
         """Cut a range; each batch begins with the segment that the one before ended with."""
         at = first
         while True:
-            stop = min(last, at + self.per_batch)
-            yield at, stop
-            if stop >= last:
+            end = min(last, at + self.per_batch)
+            yield at, end
+            if end >= last:
                 return
-            at = stop
+            at = end
 
     def _dump(self, rmgr: Literal["Transaction", "XLOG"] | None, first: int, last: int) -> bytes:
         self._lay_down(first, last)
@@ -108,6 +109,7 @@ class Reader:
         for number in self.held - wanted:
             self._path(number).unlink(missing_ok=True)
         for number in sorted(wanted - self.held):
+            stop.check()  # each is a program of its own: a signal may come when none of them runs
             self._path(number).write_bytes(self._fetch(self.track.at(number)))
         self.held = wanted
 

@@ -1,13 +1,12 @@
 """What the live server adds, when it answers: its archiver, its position, what a restore would not bring back."""
 
-from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, LiteralString
 
 from dbops.config.model import Cluster
 from dbops.engine.run import Run
-from dbops.errors import AuthenticationFailed, DbopsError, Unreachable
+from dbops.errors import AuthenticationFailed, DbopsError, Stopped, Unreachable
 from dbops.operations.clusters.reach import commits
 from dbops.operations.clusters.reach.facts import Archiver, Bystanders, Rpo
 from dbops.operations.clusters.reach.samples import Sample, archived_by, keep
@@ -102,11 +101,14 @@ def _from_disk(place: Cluster, live: Live, last: Segment, *, size: int, version:
     if place.data_directory is None:
         return None
     following = Segment(live.timeline, last.number + 1)
-    with suppress(DbopsError):
+    try:
         oldest = commits.live(place, place.data_directory, following, size, target=target, version=version)
-        age = timedelta(0) if oldest is None else max(live.now - oldest.at, timedelta(0))
-        return Rpo(age, exact=True, how="read from the server's own WAL")
-    return None
+    except Stopped:
+        raise
+    except DbopsError:
+        return None
+    age = timedelta(0) if oldest is None else max(live.now - oldest.at, timedelta(0))
+    return Rpo(age, exact=True, how="read from the server's own WAL")
 
 
 def bystanders(place: Cluster, run: Run, *, target: str) -> Bystanders | None:
@@ -120,6 +122,8 @@ def bystanders(place: Cluster, run: Run, *, target: str) -> Bystanders | None:
         for name in databases:
             with postgres.connect(place, run, target=target, dbname=name, connect_timeout=_WAIT) as connection:
                 publications += _names(connection, _PUBLICATIONS)
+    except Stopped:
+        raise
     except DbopsError:
         return None
     return Bystanders(slots, tuple(publications), subscriptions)
