@@ -69,7 +69,7 @@ def verify(
 ) -> Result:
     """Verify backups: 0 good, 4 bad, 5 could not be verified. Results are remembered in the vault.
 
-    Takes no lock, needs no server, and changes nothing in any repository.
+    Needs no server, and changes nothing in any repository. Meanwhile `backup expire` is refused with 11.
     """
     wanted = _wanted(depth, subset, set, since_last=since_last)
     loaded = asked.load()
