@@ -4,6 +4,7 @@ import json
 import random
 import shutil
 from collections.abc import Callable, Generator
+from contextlib import contextmanager, nullcontext
 from datetime import datetime
 from pathlib import Path
 
@@ -58,10 +59,10 @@ def test_killed_restores_are_finished_or_undone(
             if not killed:
                 break
         planned = json.loads(zygote.finished(*restore, "--plan").out)
-        hints = [one["hint"] for one in planned["findings"] if one["code"] == "DBB684" and one["hint"]]
-        if hints and random.random() < 0.5:
+        back = _ways_back(planned["findings"])
+        if back and random.random() < 0.5:
             _await_leftovers(live)
-            in_place.type_in(hints[0].removeprefix("or go back: ").split(" && "))
+            in_place.type_in(back[-1])
             assert live.notes() == now
             undone += 1
         elif killed:
@@ -72,6 +73,46 @@ def test_killed_restores_are_finished_or_undone(
             assert live.notes() == at_it
         live.pgbackrest("check")
     record_property("kills", f"pitr restore --in-place: {done} kills, {finished} gone on with, {undone} undone")
+
+
+@pytest.mark.parametrize("broken", [True, False])
+def test_one_that_was_finished_unseen_and_is_begun_again_can_still_be_undone(live: Cluster, *, broken: bool) -> None:
+    then, at_it, now = accident(live)
+    assert in_place.restore(live, "--at", then.isoformat()).code == 0  # nobody has read what it told
+    live.keep("since")
+    with _sets_hidden(live) if broken else nullcontext():
+        again = in_place.restore(live, "--at", then.isoformat())
+    assert (again.code != 0) == broken, again.err
+
+    told = in_place.restore(live, "--at", then.isoformat(), "--plan", confirmed=False).told["findings"]
+    assert [one["code"] for one in told] == (["DBB684", "DBB685"] if broken else ["DBB685", "DBB685"])
+    if not broken:
+        assert live.notes() == at_it
+        assert _ways_back(again.told["findings"]) == _ways_back(told)[1:]
+    in_place.type_in(_ways_back(told)[-1])
+    assert live.notes() == now
+
+    done = in_place.restore(live, "--at", then.isoformat())
+    assert done.code == 0, done.err
+    assert live.notes() == at_it
+
+
+@contextmanager
+def _sets_hidden(live: Cluster) -> Generator[None]:
+    """Let a restore end when the old cluster is aside, and the new one is not there yet."""
+    sets = [one for one in (live.repository / "backup" / TARGET).iterdir() if not one.is_symlink()]
+    bundles = [one for each in sets for one in each.glob("bundle")]
+    for one in bundles:
+        one.rename(one.with_name("gone"))
+    yield
+    for one in bundles:
+        one.with_name("gone").rename(one)
+
+
+def _ways_back(findings: list[dict[str, str]]) -> list[list[str]]:
+    """Read the ways back: that of the restore under way first, that of the one finished first last."""
+    hints = [one["hint"] for one in findings if one["code"] in ("DBB684", "DBB685") and one["hint"]]
+    return [hint.partition(": ")[2].split(" && ") for hint in hints]
 
 
 def _await_leftovers(live: Cluster) -> None:

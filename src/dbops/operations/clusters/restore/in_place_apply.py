@@ -16,7 +16,14 @@ from dbops.engine.plan import Statement, Step
 from dbops.engine.run import Run
 from dbops.errors import DbopsError, Refused, Unreachable, VerifiedBad
 from dbops.operations.clusters import durations
-from dbops.operations.clusters.restore import in_place_check, in_place_files, in_place_notes, moving, waiting
+from dbops.operations.clusters.restore import (
+    in_place_check,
+    in_place_earlier,
+    in_place_files,
+    in_place_notes,
+    moving,
+    waiting,
+)
 from dbops.operations.clusters.restore.facts import Truth
 from dbops.operations.clusters.restore.in_place_facts import (
     Action,
@@ -245,15 +252,28 @@ def _finish(doing: Doing) -> None:
     if not doing.told.done:  # an earlier run has seen it promoted
         doing.told.done.append(_told(doing, None))
     doing.told.findings += in_place_check.check(doing.note, doing.told.done[-1].aside)
+    doing.told.findings += in_place_earlier.find(
+        doing.run.state_dir, doing.note, account=_account(doing), under_way=False
+    )
     in_place_notes.finish(doing.run.state_dir, doing.note)
 
 
 def back(doing: Doing) -> tuple[str, ...]:
     note = doing.note
     aside = frozenset(moved.path for moved in note.moved if Path(moved.aside).exists())
-    user = pgbackrest.run_as(doing.place, target=note.target)
-    account = user if user != process.current_user() else None
-    return way_back(note, account=account, running=server_in(doing.data) is not None, aside=aside)
+    return way_back(note, account=_account(doing), running=server_in(doing.data) is not None, aside=aside)
+
+
+def earlier(doing: Doing, *, noted: bool) -> tuple[Finding, ...]:
+    """Tell the ways back to what was there before restores that were finished earlier."""
+    own = back(doing) if noted else ()
+    found = in_place_earlier.find(doing.run.state_dir, doing.note, account=_account(doing), under_way=noted, own=own)
+    return tuple(found)
+
+
+def _account(doing: Doing) -> str | None:
+    user = pgbackrest.run_as(doing.place, target=doing.note.target)
+    return user if user != process.current_user() else None
 
 
 def _told(doing: Doing, truth: Truth | None) -> InPlace:

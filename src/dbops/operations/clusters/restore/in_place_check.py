@@ -1,7 +1,7 @@
 """What is left to do after a restore in place; pure.
 
 DBB681 a standby has to be rebuilt · DBB682 a replication slot did not survive · DBB683 the old files lie beside
-DBB684 an interrupted one is gone on with
+DBB684 an interrupted one is gone on with · DBB685 the old files of one that was finished earlier lie beside
 """
 
 from collections.abc import Iterator, Sequence
@@ -29,3 +29,13 @@ def interrupted(note: Note, way_back: Sequence[str]) -> Finding:
     told = f"a restore in place to {note.wanted} was interrupted and is gone on with; it began {note.since}"
     hint = f"or go back: {' && '.join(way_back)}" if way_back else None
     return Finding(Severity.INFO, "DBB684", note.target, told, hint)
+
+
+def finished(note: Note, aside: Sequence[str], way_back: Sequence[str]) -> Finding:
+    told = f"{what_finished(note)}; the cluster of before it lies in {', '.join(aside)}"
+    hint = f"the way back to it: {' && '.join(way_back)}" if way_back else None
+    return Finding(Severity.INFO, "DBB685", note.target, told, hint)
+
+
+def what_finished(note: Note) -> str:
+    return f"an earlier restore in place to {note.wanted} was finished; it began {note.since}"

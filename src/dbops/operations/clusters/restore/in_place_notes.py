@@ -2,6 +2,7 @@
 
 import json
 import os
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -19,12 +20,7 @@ def read(state_dir: Path, target: str) -> Note | None:
     """Return what an earlier run has noted and not finished."""
     place = path(state_dir, target)
     try:
-        told: dict[str, Any] = json.loads(place.read_text(encoding="utf-8"))
-        lists = {"moved": Moved, "standbys": Standby, "slots": Slot, "made": Identity}
-        for name, kind in lists.items():
-            told[name] = tuple(kind(**one) for one in told[name])
-        told |= {"aim": Aim(**told["aim"]), "argv": tuple(told["argv"])}
-        return Note(**told)
+        return _load(place)
     except FileNotFoundError:
         return None
     except (OSError, ValueError, TypeError, KeyError) as error:
@@ -33,6 +29,25 @@ def read(state_dir: Path, target: str) -> Note | None:
             hint=f"look at {place}: the old cluster lies beside the new one, as NAME.before-RUN",
             target=target,
         ) from error
+
+
+def finished(state_dir: Path, target: str) -> list[Note]:
+    """Return what was finished, the last one first. One that somebody has spoiled keeps nobody from a restore."""
+    found: list[Note] = []
+    for place in path(state_dir, target).parent.glob("*.done.json"):
+        with suppress(OSError, ValueError, TypeError, KeyError):
+            found.append(_load(place))
+    own = (note for note in found if note.target == target)
+    return sorted(own, key=lambda note: (note.since, note.run), reverse=True)
+
+
+def _load(place: Path) -> Note:
+    told: dict[str, Any] = json.loads(place.read_text(encoding="utf-8"))
+    lists = {"moved": Moved, "standbys": Standby, "slots": Slot, "made": Identity}
+    for name, kind in lists.items():
+        told[name] = tuple(kind(**one) for one in told[name])
+    told |= {"aim": Aim(**told["aim"]), "argv": tuple(told["argv"])}
+    return Note(**told)
 
 
 def write(state_dir: Path, note: Note) -> None:
