@@ -14,8 +14,8 @@ from dbops.operations.clusters.reach import continuity
 from dbops.operations.clusters.remembered import Depth, Remembered
 from dbops.operations.clusters.repository import Repository
 from dbops.operations.clusters.take import check
-from dbops.operations.clusters.take.observe import refuse_wrong_account
 from dbops.stores.pgbackrest import BackupInfo
+from dbops.stores.pgbackrest.program import refuse_wrong_account
 
 _AT_ONCE = 4
 

@@ -1,10 +1,8 @@
 """Looking at a cluster before it is backed up: its repositories, its archiver, and what dead runs left."""
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from dbops import process
 from dbops.config.model import Cluster, Config
 from dbops.engine.run import Run
 from dbops.errors import Refused
@@ -12,7 +10,6 @@ from dbops.operations.clusters.take import orphans
 from dbops.operations.clusters.take.facts import Archiver, Facts, Kind, Repository, Set
 from dbops.stores import pgbackrest, postgres
 from dbops.stores.pgbackrest import configuration
-from dbops.stores.pgbackrest.program import run_as
 
 _USUAL = (Path("/etc/pgbackrest/pgbackrest.conf"), Path("/etc/pgbackrest.conf"))
 _LOCKS = "/tmp/pgbackrest"  # noqa: S108  # where pgBackRest puts them by default
@@ -57,17 +54,6 @@ def settings(place: Cluster) -> Settings:
 def _beside(main: Path, place: Cluster) -> Path:
     """Name the folder that is read along: by default, or because the archive_command names it."""
     return main.parent / "conf.d" if place.pgbackrest_config is None else main.with_name(f"{main.name}.d")
-
-
-def refuse_wrong_account(place: Cluster, *, target: str) -> None:
-    """Refuse before anything is done: what another account leaves in a repository breaks the owner's next run."""
-    account = run_as(place, target=target)
-    if account is not None and account != process.current_user() and os.geteuid() != 0:
-        raise Refused(
-            f"backups of {target} are taken as {account}, and this is {process.current_user()}",
-            hint=f"run dbops as {account} or as root",
-            target=target,
-        )
 
 
 def observe(config: Config, target: str, run: Run) -> Facts:

@@ -16,7 +16,8 @@ from dbops.operations.clusters.take import check, plan
 from dbops.operations.clusters.take.apply import Doing, apply
 from dbops.operations.clusters.take.facts import Action, Schedule, Taken, Wanted
 from dbops.operations.clusters.take.failures import BackupFailed, locked
-from dbops.operations.clusters.take.observe import observe, refuse_wrong_account, running, settings
+from dbops.operations.clusters.take.observe import observe, running, settings
+from dbops.stores.pgbackrest.program import refuse_wrong_account
 
 _LOOK_AGAIN_S = 0.5
 
