@@ -206,14 +206,14 @@ def test_sizes_are_remembered_and_growth_is_told(shelf: Shelf) -> None:
     now = clock.now()
     run = shelf.live.run("backup expire")
     store = remembered.memory(shelf.config, run.state_dir).store
-    small = Sized(1, now - timedelta(days=2), 1)
-    sizes.remember(store, TARGET, run, (), [small])
+    young, small = Sized(2, now - timedelta(hours=13), 1), Sized(1, now - timedelta(days=2), 1)
+    sizes.remember(store, TARGET, run, (), [small, young])
     steps, found = shelf.expire(now)
     assert steps
     assert [one.code for one in found] == ["DBB403"]
     assert {one.repository for one in sizes.recall(store, TARGET)} == {1, 2}
     shelf.expire(now + timedelta(hours=1))
-    assert len(sizes.recall(store, TARGET)) == 3  # not again within a few hours
+    assert len(sizes.recall(store, TARGET)) == 4  # not again within a few hours
     assert vault.looked_at(shelf.config, None, now=now).strangers.count == 0
 
 

@@ -24,6 +24,7 @@ from dbops.operations.clusters.expire.facts import Backup, Holding, Promise, Siz
 
 _GROWTH = 2.0
 _WITHIN = timedelta(days=7)
+_LEAST = timedelta(days=1)  # the first backups of a new repository double it within minutes
 
 
 def judged(target: str, holdings: Sequence[Holding], promise: Promise, now: datetime) -> Iterator[Finding]:
@@ -96,7 +97,7 @@ def grown(target: str, sizes: Sequence[Sized], holdings: Sequence[Holding], now:
     """Hold each repository's size against what it was within the last week."""
     for holding in holdings:
         size = plan.reachable(holding).size_bytes
-        then = [one for one in sizes if one.repository == holding.repository and now - one.at <= _WITHIN]
+        then = [one for one in sizes if one.repository == holding.repository and _LEAST <= now - one.at <= _WITHIN]
         least = min(then, key=lambda one: one.size, default=None)
         if least is not None and least.size and size > _GROWTH * least.size:
             text = (
