@@ -15,7 +15,7 @@ import zstandard
 from dbops import process
 from dbops.config.model import Cluster
 from dbops.engine.run import Run
-from dbops.errors import CouldNotVerify, DbopsError, Refused
+from dbops.errors import CouldNotVerify, DbopsError, Refused, Stopped
 from dbops.operations.clusters import lz4
 from dbops.operations.clusters.archives import Archive, File, Names, Stored, archive, sort
 from dbops.operations.clusters.wal import SEGMENT_SIZE, Switch, parse_history
@@ -101,6 +101,8 @@ def observe(
         if one.status in (pgbackrest.OK, pgbackrest.NO_BACKUPS):
             try:
                 archives += _archives(place, stanza, one.key, target, listing)
+            except Stopped:
+                raise
             except DbopsError as error:
                 if len(stanza.repositories) == 1:
                     raise

@@ -17,6 +17,7 @@ from dbops.operations.clusters.expire.facts import Action, Holding, Promise, Sim
 from dbops.operations.clusters.expire.observe import observe
 from dbops.operations.clusters.take import orphans
 from dbops.operations.clusters.take.failures import explained
+from dbops.stores.pgbackrest.program import refuse_wrong_account
 from dbops.stores.vault import Store
 
 
@@ -39,6 +40,7 @@ def expire(
 ) -> Generator[Ready[Action]]:
     """Plan what is past its retention; `met` grows with what is found when the plan was run."""
     place, promised = config.cluster[target], promise(config, target)
+    refuse_wrong_account(place, target=target)
     with locks.held(config, target, run) as guard, locks.unread(run, target):
         memory = remembered.memory(config, run.state_dir)
         known = remembered.recall(memory.store, target)  # without it the last verified set could not be told

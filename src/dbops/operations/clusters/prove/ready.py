@@ -23,6 +23,7 @@ from dbops.operations.clusters.remembered import Memory
 from dbops.operations.clusters.repository import Listing
 from dbops.stores import pgbackrest
 from dbops.stores.pgbackrest import StanzaInfo
+from dbops.stores.pgbackrest.program import refuse_wrong_account
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +53,7 @@ def verified(
     config: Config, target: str, run: Run, wanted: Wanted, *, now: datetime, on_progress: OnProgress
 ) -> Outcome:
     """Verify all backups of one cluster, or one set. Needs no server, and changes nothing in any repository."""
+    refuse_wrong_account(config.cluster[target], target=target)
     facts = {"command": run.command, "actor": run.actor, "host": run.holder["host"], "pid": run.holder["pid"]}
     facts["environment"] = config.platform.environment
     with journal.opened(run.state_dir, run.id, target, **facts) as log, locks.reading(run, target):
