@@ -9,6 +9,8 @@ import pytest
 
 from killing import Zygote
 
+_HEAD = ("| fault | dbops | pgbackrest verify | pgbackrest check |", "|---|---|---|---|")
+
 
 @pytest.fixture(scope="session")
 def zygote(base: Path) -> Generator[Zygote]:
@@ -40,6 +42,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         terminalreporter.section("kills")
         for row in kills:
             terminalreporter.write_line(row)
-    for table in (value for name, _, value in told if name == "faults"):
+    if rows := [value for name, _, value in told if name == "fault rows"]:
         terminalreporter.section("faults")
-        terminalreporter.write_line(table)
+        for row in (*_HEAD, *rows):
+            terminalreporter.write_line(row)

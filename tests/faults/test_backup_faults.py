@@ -87,11 +87,11 @@ def _worst(outcome: Outcome) -> set[str]:
 
 def _row(proof: Proving, name: str, outcome: Outcome, code: str, number: int = 1) -> str:
     exits = {Verdict.BAD: 4, Verdict.COULD_NOT_VERIFY: 5, Verdict.GOOD: 0}[outcome.verdict]
-    return f"| {name} | exit {exits}, {code} | {_verify_says(proof, number)} | {_check_says(proof)} |"
+    return f"| {name} | backup verify: exit {exits}, {code} | {_verify_says(proof, number)} | {_check_says(proof)} |"
 
 
 def test_no_damage_is_green(shared: Proving, record_property: Callable[[str, object], None]) -> None:
-    rows = ["| fault | dbops backup verify | pgbackrest verify | pgbackrest check |", "|---|---|---|---|"]
+    rows: list[str] = []
     assert shared.verify().verdict is Verdict.GOOD
     for name, damage, code, verdict in FAULTS:
         shared.reset()
@@ -103,7 +103,8 @@ def test_no_damage_is_green(shared: Proving, record_property: Callable[[str, obj
     shared.reset()
     rows.append(_another_cluster(shared))
     rows.append(_broken_source(shared))
-    record_property("faults", "\n".join(rows))
+    for row in rows:
+        record_property("fault rows", row)
 
 
 def _another_cluster(proof: Proving) -> str:

@@ -17,6 +17,7 @@ from dbops.servers import account
 from killing import Zygote, kills, moment
 
 _DBOPS = Path(sys.executable).with_name("dbops")
+_ANY = tuple(range(256))
 
 
 @pytest.fixture
@@ -24,9 +25,7 @@ def live(folder: Path) -> Generator[clustering.Cluster]:
     with clustering.under_backup(folder) as made:
         made.keep("before")
         with made.connect() as connection:
-            connection.execute(
-                "CREATE TABLE filled AS SELECT g, md5(g::text) AS t FROM generate_series(1, 60000) g"
-            )
+            connection.execute("CREATE TABLE filled AS SELECT g, md5(g::text) AS t FROM generate_series(1, 60000) g")
         yield made
 
 
@@ -59,7 +58,9 @@ def _nobody_holds(lock: Path) -> None:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
-def test_a_full_repository_is_told_by_its_path_and_with_room_the_next_run_is_clean(live: clustering.Cluster) -> None:
+def test_a_full_repository_is_told_by_its_path_and_with_room_the_next_run_is_clean(
+    live: clustering.Cluster, record_property: Callable[[str, object], None]
+) -> None:
     """The second repository lies on a small file system, in a mount namespace of the test's own."""
     second = account.make_folder(live.stanza.home / "second")
     text = live.stanza.config.read_text().replace("[main]", f"repo2-path={second}\nrepo2-retention-full=2\n[main]")
@@ -84,6 +85,12 @@ def test_a_full_repository_is_told_by_its_path_and_with_room_the_next_run_is_cle
     assert "repository 2 is full" in messages
     assert str(second) in messages
     assert "Traceback" not in full.stderr
+    verify = live.pgbackrest("verify", "--output=text", "--repo=2", ok=_ANY)
+    said = " ".join(verify.out.decode().split()) or "nothing"
+    check = live.pgbackrest("check", ok=_ANY)
+    ours = f"backup run: exit 1, {told['findings'][0]['code']}"
+    row = f"| disk full during a backup | {ours} | exit {verify.code}, {said[:60]} | exit {check.code} |"
+    record_property("fault rows", row)
     again = subprocess.run(shlex.split(run), capture_output=True, text=True, timeout=120, check=False)
     assert again.returncode == 0, again.stderr
     assert [one["repository"] for one in json.loads(again.stdout)["data"]["backups"]] == [1, 2]
