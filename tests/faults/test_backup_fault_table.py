@@ -14,9 +14,10 @@ from typing import Any
 
 import pytest
 
-import clustering
-from clustering import Cluster
 from dbops.servers import account, alive, postgres
+
+import clustering
+from clustering import TARGET, Cluster
 
 ANY = tuple(range(256))
 _DBOPS = Path(sys.executable).with_name("dbops")
@@ -68,19 +69,47 @@ def _argv(live: Cluster, *words: str) -> list[str]:
     return [str(_DBOPS), *words, "--config", str(live.toml), "--output", "json"]
 
 
+def _label(live: Cluster) -> str:
+    return max(path.name for path in live.repository.glob(f"backup/{TARGET}/20*"))
+
+
 def test_targets_that_lead_nowhere(live: Cluster, rows: Rows) -> None:
-    live.keep("one")
+    before, _ = live.keep("one"), live.keep("behind it")  # with no commit between, the set would do
+    live.switch()
+    live.pgbackrest("backup", "--type=incr", "--no-expire-auto")
+    inside = _label(live)
+    live.keep("two")
     live.switch()
     table = (
         ("target before the window", ("--at", "2020-01-01T00:00:00Z"), "the first moment within reach"),
         ("target after the window", ("--lsn", "FF/0"), "beyond what is archived"),
+        ("target inside the chosen set", ("--at", before.isoformat(), "--set", inside), "is before the end of set"),
         ("unknown restore point", ("--name", "nosuch"), "was not found"),
         ("unknown transaction", ("--xid", "4000000000"), "was not found"),
-        ("unknown timeline", ("--latest", "--timeline", "9"), "knows no timeline"),
     )
     for fault, words, says in table:
         first = rows.add(fault, "pitr plan", ask(live, "pitr", "plan", *words), 9)
         assert says in first["message"]
+
+
+def test_a_set_of_an_abandoned_timeline_is_not_taken_for_the_clusters_own(live: Cluster, rows: Rows) -> None:
+    back, _ = live.keep("back"), live.keep("behind it")
+    live.switch()
+    live.pgbackrest("backup", "--type=incr", "--no-expire-auto")
+    abandoned = _label(live)
+    live.keep("gone")
+    live.switch()
+    way = ask(live, "pitr", "plan", "--at", back.isoformat())["data"]["options"]
+    postgres.stop(live.server)
+    live.pgbackrest("restore", "--delta", *way)
+    postgres.start(live.server)
+    with live.connect() as connection:
+        while connection.execute("SELECT pg_is_in_recovery()").fetchone() == (True,):
+            connection.execute("SELECT pg_sleep(0.02)")
+    live.keep("new")
+    live.switch()
+    first = rows.add("abandoned timeline", "pitr plan", ask(live, "pitr", "plan", "--latest", "--set", abandoned), 9)
+    assert "does not pass through set" in first["message"]
 
 
 def test_a_tail_that_is_not_archived_is_told_by_the_window(live: Cluster, rows: Rows) -> None:
@@ -124,7 +153,7 @@ def test_a_disk_that_is_too_small_for_the_restore(live: Cluster, rows: Rows, fol
     disk.mkdir()
     asked = _argv(live, "pitr", "restore", "--immediate", "--to", str(disk / "copy"))
     told = _on_a_small_disk(disk, "8m", asked)
-    assert "are free" in rows.add("disk full for a restore", "pitr restore", told, 9)["message"]
+    assert "are free" in rows.add("disk too small for a restore", "pitr restore", told, 9)["message"]
 
 
 def _on_a_small_disk(disk: Path, size: str, argv: list[str]) -> dict[str, Any]:
