@@ -9,13 +9,14 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-import clustering
-from clustering import TARGET
 from dbops.config.model import Config
 from dbops.engine.finding import Finding
 from dbops.operations.clusters.expire import ready
 from dbops.servers import account
 from dbops.stores import pgbackrest
+
+import clustering
+from clustering import TARGET
 
 CHAINS = {1: ("full", "diff", "incr", "diff", "full", "incr", "full"), 2: ("full", "full")}
 # what seeds and old guides set: pgBackRest itself would remove much more than ours

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from clustering import TARGET, Cluster
 from dbops.servers import account, postgres
+
+from clustering import TARGET, Cluster
 
 PROGRAM = str(Path(sys.executable).with_name("dbops"))
 

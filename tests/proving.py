@@ -9,13 +9,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import clustering
-from clustering import TARGET
 from dbops.engine import clock
 from dbops.operations.clusters.prove import ready
 from dbops.operations.clusters.prove.facts import Outcome, Wanted
 from dbops.servers import account
 from dbops.stores import pgbackrest
+
+import clustering
+from clustering import TARGET
 
 PASS = "correct horse battery staple"
 

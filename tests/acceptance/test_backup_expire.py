@@ -11,11 +11,12 @@ from typing import Any
 import psycopg
 import pytest
 
-import expiring
-from clustering import TARGET
 from dbops.engine import locks
 from dbops.operations.clusters import locks as backup_locks
 from dbops.servers import account
+
+import expiring
+from clustering import TARGET
 from expiring import Shelf
 
 Dbops = Callable[..., CompletedProcess[str]]

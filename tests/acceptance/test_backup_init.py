@@ -6,8 +6,9 @@ from pathlib import Path
 from subprocess import CompletedProcess
 from typing import Any
 
-from bare_cluster import TARGET, bare, write_toml
 from dbops.servers import postgres
+
+from bare_cluster import TARGET, bare, write_toml
 
 Dbops = Callable[..., CompletedProcess[str]]
 

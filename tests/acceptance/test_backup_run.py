@@ -14,9 +14,9 @@ from typing import Any
 
 import pytest
 
-import clustering
 from dbops.servers import account, alive, postgres
 
+import clustering
 from terminal import Terminal
 
 Dbops = Callable[..., CompletedProcess[str]]

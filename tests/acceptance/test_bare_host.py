@@ -15,8 +15,9 @@ from typing import Any
 import psycopg
 import pytest
 
-from bare_cluster import PASSWORD, TARGET, Bare, bare
 from dbops.servers import account, postgres
+
+from bare_cluster import PASSWORD, TARGET, Bare, bare
 
 Dbops = Callable[..., CompletedProcess[str]]
 

@@ -10,11 +10,12 @@ from typing import Any
 import psycopg
 import pytest
 
-import clustering
-from clustering import Cluster
 from dbops import process
 from dbops.engine import clock
 from dbops.servers import account, alive, postgres, scratch
+
+import clustering
+from clustering import Cluster
 
 Dbops = Callable[..., CompletedProcess[str]]
 

@@ -11,11 +11,12 @@ from typing import Any
 
 import pytest
 
-import clustering
-from clustering import Cluster
 from dbops.engine import clock
 from dbops.errors import ExitCode
 from dbops.servers import account, postgres
+
+import clustering
+from clustering import Cluster
 
 Dbops = Callable[..., CompletedProcess[str]]
 

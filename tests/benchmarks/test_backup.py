@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
-import clustering
 from dbops.servers import account
+
+import clustering
 
 _ROUNDS = 3
 _ROWS = int(os.environ.get("DBOPS_BENCH_ROWS", "7_000_000"))  # as pgbench -s 70: 1 GB

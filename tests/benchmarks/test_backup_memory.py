@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
-import clustering
 from dbops.servers import account
+
+import clustering
 
 SEGMENTS = 100_000
 PER_LOG = 0x1000  # with 1 MB each, as many names begin alike

@@ -4,10 +4,11 @@ import resource
 import time
 from pathlib import Path
 
-import clustering
-from clustering import TARGET, Cluster
 from dbops.operations.clusters.reach import continuity
 from dbops.operations.clusters.repository import Repository, observe
+
+import clustering
+from clustering import TARGET, Cluster
 
 _SEGMENTS = 100_000
 _ROUNDS = 8

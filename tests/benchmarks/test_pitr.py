@@ -10,8 +10,9 @@ from pathlib import Path
 import psycopg
 import pytest
 
-import clustering
 from dbops.servers import account, alive, postgres
+
+import clustering
 
 _ROUNDS = 3
 _ROWS = int(os.environ.get("DBOPS_BENCH_ROWS", "7_000_000"))  # as pgbench -s 70: 1 GB

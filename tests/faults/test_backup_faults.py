@@ -5,12 +5,13 @@ from pathlib import Path
 
 import pytest
 
-import proving
-from clustering import PASSWORD, TARGET
 from dbops.engine.finding import Severity, Verdict
 from dbops.operations.clusters.prove.facts import Outcome
 from dbops.servers import postgres
 from dbops.stores import pgbackrest
+
+import proving
+from clustering import PASSWORD, TARGET
 from proving import Proving, flip
 
 ANY = tuple(range(256))

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-import clustering
 from dbops.servers import account
 
+import clustering
 from killing import Zygote, kills, moment
 
 _DBOPS = Path(sys.executable).with_name("dbops")

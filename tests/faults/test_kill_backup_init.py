@@ -10,7 +10,6 @@ from pathlib import Path
 import pytest
 
 from bare_cluster import Bare, bare
-
 from killing import Zygote, kills, moment
 
 _CHAIN = 4

@@ -9,14 +9,14 @@ from pathlib import Path
 
 import pytest
 
-import clustering
-import expiring
-from clustering import TARGET
 from dbops import process
 from dbops.servers import account, alive
 from dbops.stores import pgbackrest
-from expiring import Shelf
 
+import clustering
+import expiring
+from clustering import TARGET
+from expiring import Shelf
 from killing import Zygote, kills, moment
 
 _CHAIN = 5

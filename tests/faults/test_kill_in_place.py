@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-import in_place
-from clustering import TARGET, Cluster, under_backup
 from dbops.servers import alive
 
+import in_place
+from clustering import TARGET, Cluster, under_backup
 from killing import Zygote, kills
 
 _CHAIN = 3

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-import clustering
-from clustering import Cluster
 from dbops.servers import alive
 
+import clustering
+from clustering import Cluster
 from killing import Zygote, kills, moment
 
 _CHAIN = 3

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
+from dbops.stores import pgbackrest
+
 import proving
 from clustering import TARGET
-from dbops.stores import pgbackrest
-from proving import Proving
-
 from killing import Zygote, kills, moment
+from proving import Proving
 
 
 @pytest.fixture(scope="module")

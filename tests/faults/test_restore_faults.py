@@ -12,8 +12,6 @@ from typing import Any
 
 import pytest
 
-import clustering
-from clustering import TARGET, Cluster
 from dbops.engine import clock
 from dbops.errors import VerifiedBad
 from dbops.operations.clusters.reach import ready as reaching
@@ -22,6 +20,9 @@ from dbops.operations.clusters.restore import goals, ready
 from dbops.operations.clusters.restore.apply import Told
 from dbops.operations.clusters.restore.facts import Wanted
 from dbops.stores import pgbackrest
+
+import clustering
+from clustering import TARGET, Cluster
 
 Dbops = Callable[..., CompletedProcess[str]]
 

@@ -10,8 +10,6 @@ from pathlib import Path
 
 import psycopg
 
-import clustering
-from clustering import TARGET, Cluster
 from dbops.engine import clock
 from dbops.operations.clusters.reach import ready as reaching
 from dbops.operations.clusters.reach.facts import Target
@@ -19,6 +17,9 @@ from dbops.operations.clusters.restore import goals, ready
 from dbops.operations.clusters.restore.apply import Told
 from dbops.operations.clusters.restore.facts import Wanted
 from dbops.servers import postgres, scratch
+
+import clustering
+from clustering import TARGET, Cluster
 
 _TABLE = "CREATE TABLE ledger (writer int, number int, PRIMARY KEY (writer, number))"
 _WRITERS = 3

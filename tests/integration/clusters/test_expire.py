@@ -8,9 +8,6 @@ from pathlib import Path
 
 import pytest
 
-import clustering
-import expiring
-from clustering import TARGET
 from dbops.engine import clock
 from dbops.engine.finding import Verdict
 from dbops.errors import LockBusy, Refused
@@ -28,6 +25,10 @@ from dbops.operations.clusters.restore.apply import Told
 from dbops.operations.clusters.restore.facts import Wanted
 from dbops.operations.vault import ready as vault
 from dbops.servers import account
+
+import clustering
+import expiring
+from clustering import TARGET
 from expiring import Shelf
 
 

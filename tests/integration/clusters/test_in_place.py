@@ -12,9 +12,6 @@ from pathlib import Path
 import psycopg
 import pytest
 
-import bare_cluster
-import in_place
-from clustering import TARGET, Cluster, under_backup
 from dbops import process
 from dbops.engine import clock
 from dbops.operations.clusters.reach import ready as reaching
@@ -23,6 +20,10 @@ from dbops.operations.clusters.restore import goals, in_place_observe, in_place_
 from dbops.operations.clusters.restore.facts import Goal
 from dbops.operations.clusters.restore.in_place_apply import Told
 from dbops.servers import account, alive, postgres, stanza
+
+import bare_cluster
+import in_place
+from clustering import TARGET, Cluster, under_backup
 
 
 @pytest.fixture

@@ -5,9 +5,10 @@ from pathlib import Path
 
 import pytest
 
+from dbops.servers import postgres
+
 import in_place
 from clustering import PASSWORD, Cluster, under_backup, write_toml
-from dbops.servers import postgres
 
 
 @pytest.fixture(scope="module")

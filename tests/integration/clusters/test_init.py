@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 
-from bare_cluster import TARGET, Bare, bare, write_toml
 from dbops import process
 from dbops.errors import DbopsError, LockBusy, Refused
 from dbops.operations.clusters import locks
@@ -16,6 +15,8 @@ from dbops.operations.clusters.init import observe, ready
 from dbops.servers import account
 from dbops.stores import pgbackrest
 from dbops.stores.pgbackrest import configuration
+
+from bare_cluster import TARGET, Bare, bare, write_toml
 
 
 def known(live: Bare) -> pgbackrest.StanzaInfo:

@@ -7,8 +7,6 @@ from typing import Any
 
 import pytest
 
-import proving
-from clustering import TARGET
 from dbops.engine.finding import Verdict
 from dbops.errors import LockBusy
 from dbops.operations.clusters import locks, remembered
@@ -18,6 +16,9 @@ from dbops.operations.clusters.prove.reading import Eye
 from dbops.operations.clusters.remembered import Depth
 from dbops.operations.clusters.repository import Listing
 from dbops.redact import redact
+
+import proving
+from clustering import TARGET
 from proving import Proving, flip
 
 

@@ -10,13 +10,14 @@ from pathlib import Path
 import psycopg
 import pytest
 
-import clustering
-from clustering import TARGET, Cluster
 from dbops.engine import clock, stop
 from dbops.errors import CouldNotVerify, Refused, Stopped
 from dbops.operations.clusters.reach import ready
 from dbops.operations.clusters.reach.facts import Chosen, Target, Window
 from dbops.servers import account, postgres
+
+import clustering
+from clustering import TARGET, Cluster
 
 
 @dataclass(frozen=True)

@@ -9,8 +9,6 @@ from pathlib import Path
 import psycopg
 import pytest
 
-import clustering
-from clustering import TARGET
 from dbops.config.load import load
 from dbops.config.model import Config
 from dbops.engine import clock
@@ -23,6 +21,9 @@ from dbops.operations.clusters.restore import goals, places, ready, sweeping
 from dbops.operations.clusters.restore.apply import Told
 from dbops.operations.clusters.restore.facts import Aim, Goal, Wanted
 from dbops.servers import account, postgres, scratch
+
+import clustering
+from clustering import TARGET
 
 _PASS = "very secret pass"
 

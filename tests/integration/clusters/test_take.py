@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 
-import clustering
 from dbops.config.model import Config
 from dbops.engine import locks as host_locks
 from dbops.errors import LockBusy, Refused
@@ -18,6 +17,7 @@ from dbops.servers import postgres
 from dbops.stores import pgbackrest
 from dbops.stores.pgbackrest.program import refuse_wrong_account
 
+import clustering
 from places import identity
 
 
