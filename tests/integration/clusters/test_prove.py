@@ -64,6 +64,17 @@ def test_a_flipped_byte_of_any_file_is_found_by_the_slice_that_the_file_is_in(
     assert proof.verify().verdict is Verdict.GOOD
 
 
+def test_an_info_file_that_is_too_much_for_pgbackrest_is_damage_all_the_same(proof: Proving) -> None:
+    path = proof.repo() / "archive" / TARGET / "archive.info"
+    at = path.read_bytes().index(b'"db-version":"') + len(b'"db-version":"')  # a version that it has never heard of
+    flip(path, at, 0x47)
+    outcome = proof.verify(depth=Depth.QUICK)
+    flip(path, at, 0x47)
+    codes = {one.code for one in outcome.findings}
+    assert outcome.verdict is Verdict.BAD, outcome.findings
+    assert {"DBB302", "DBB303"} <= codes, outcome.findings
+
+
 def test_what_was_found_good_is_not_read_again_unless_it_is_asked_for(proof: Proving) -> None:
     first = proof.verify()
     again = proof.verify(since_last=True)

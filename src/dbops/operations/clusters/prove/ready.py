@@ -17,7 +17,7 @@ from dbops.operations.clusters.prove import by_restore, observe
 from dbops.operations.clusters.prove.check import Judge
 from dbops.operations.clusters.prove.facts import Judged, Outcome, SetOutcome, Wanted
 from dbops.operations.clusters.prove.reading import Eye, OnProgress
-from dbops.operations.clusters.prove.repository import Looking, Trusted, continuity, verify
+from dbops.operations.clusters.prove.repository import Looking, Trusted, continuity, damaged_infos, verify
 from dbops.operations.clusters.reach.continuity import Lost, stretches
 from dbops.operations.clusters.remembered import Memory
 from dbops.operations.clusters.repository import Listing
@@ -91,8 +91,10 @@ def _all(place: Cluster, asking: _Asking, *, on_progress: OnProgress) -> Outcome
     target, wanted = asking.target, asking.wanted
     stanza = _stanza(place, target)
     if isinstance(stanza, Finding):
-        name = wanted.slice_name
-        return Outcome(target, wanted.depth, name, verdict((stanza,)), findings=(stanza,))
+        keys = sorted({1, *map(int, place.repository)})
+        damage = [one.finding for key in keys for one in damaged_infos(Eye(place, target, key))]
+        told = (stanza, *damage)
+        return Outcome(target, wanted.depth, wanted.slice_name, verdict(told), findings=told)
     if wanted.label is not None and all(one.label != wanted.label for one in stanza.backups):
         known = ", ".join(one.label for one in stanza.backups) or "none"
         raise UsageError(f"{wanted.label} is no backup set of {target}", hint=f"there are: {known}")

@@ -94,6 +94,18 @@ def _with_chains(chosen: Sequence[BackupInfo], sets: Sequence[BackupInfo]) -> li
     return [one for one in sets if one.label in needed]
 
 
+def damaged_infos(eye: Eye) -> list[Judged]:
+    """Look at the info files alone: a flipped byte in one of them may be too much for pgBackRest to tell anything.
+
+    Where none can be used it is not damage that is seen, but that nothing can be read.
+    """
+    found = [observe.pair(eye, f"{folder}/{eye.stanza}/{folder}.info") for folder in ("archive", "backup")]
+    if all(content is None for _, content in found):
+        return []
+    judge = Judge(eye.target, eye.repository)
+    return [judged for one, _ in found for judged in judge.info(one)]
+
+
 def _infos(look: Looking, info: RepositoryInfo) -> bool:
     """Read the four info files; False when not one of them can be used."""
     found = [observe.pair(look.eye, f"{folder}/{look.eye.stanza}/{folder}.info") for folder in ("archive", "backup")]
