@@ -3,7 +3,7 @@
 import shlex
 import shutil
 import sys
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
 import typer
 
@@ -11,6 +11,7 @@ from dbops.cli.door import Result, command
 from dbops.cli.options import Asked
 from dbops.cli.pitr_target import (
     At,
+    Cluster,
     Exclusive,
     Immediate,
     Latest,
@@ -30,9 +31,6 @@ from dbops.errors import UsageError
 if TYPE_CHECKING:
     from dbops.operations.clusters.reach.facts import Target
 
-Cluster = Annotated[
-    str | None, typer.Option("--target", "-t", metavar="NAME", help="The cluster; with one there is no question.")
-]
 _WIDTH = 100  # where nobody watches
 
 

@@ -15,6 +15,7 @@ from dbops.cli.flow import Changed, PlanTold, StepTold, Target, change
 from dbops.cli.options import AskedChange
 from dbops.cli.pitr_target import (
     At,
+    Cluster,
     Exclusive,
     Immediate,
     Latest,
@@ -37,7 +38,8 @@ from dbops.errors import UsageError
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
-    from dbops.operations.clusters.restore.facts import Restored
+    from dbops.operations.clusters.reach.facts import Target as Moment
+    from dbops.operations.clusters.restore.facts import Restored, Wanted
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,9 +68,7 @@ def verbs(app: typer.Typer) -> None:
 def restore(
     asked: AskedChange,
     *,
-    target: Annotated[
-        str | None, typer.Option("--target", "-t", metavar="NAME", help="The cluster; with one there is no question.")
-    ] = None,
+    target: Cluster = None,
     at: At = None,
     lsn: Lsn = None,
     xid: Xid = None,
@@ -101,13 +101,6 @@ def restore(
     ] = False,
 ) -> Result:
     """Bring a moment back in a scratch folder: no TCP, no archiving, nothing of the cluster is touched."""
-    from dbops.operations.clusters.reach import ready as reaching
-    from dbops.operations.clusters.restore import goals, ready
-    from dbops.operations.clusters.restore.apply import Told
-    from dbops.operations.clusters.restore.facts import Wanted
-
-    loaded = asked.load()
-    config = loaded.config
     moment = target_of(
         at=at,
         lsn=lsn,
@@ -119,7 +112,7 @@ def restore(
         timeline=timeline,
         exclusive=exclusive,
         repository=repository,
-        zone=zone_of(config.platform),
+        zone=zone_of(asked.load().config.platform),
     )
     if read_only and (verify or moment.kind == "latest"):
         raise UsageError(
@@ -129,14 +122,26 @@ def restore(
         if to or verify or keep or ttl or read_only or not in_place:
             raise UsageError("--in-place goes alone, or with --delta; the other options are those of a scratch copy")
         return pitr_in_place.in_place(asked, target, moment, delta=delta)
+    from dbops.operations.clusters.restore.facts import Wanted
+
+    return _beside(asked, target, moment, Wanted(verify, keep, _ttl(ttl)), to=to, promote=not read_only)
+
+
+def _beside(
+    asked: AskedChange, target: str | None, moment: "Moment", wanted: "Wanted", *, to: Path | None, promote: bool
+) -> Result:
+    from dbops.operations.clusters.reach import ready as reaching
+    from dbops.operations.clusters.restore import goals, ready
+    from dbops.operations.clusters.restore.apply import Told
+
+    loaded = asked.load()
+    config = loaded.config
     cluster = ready.cluster(config, target)
     run = asked.run(loaded.state_dir)
     told = Told()
 
     def choose() -> goals.Goal:
-        return goals.goal(reaching.plan_target(config, cluster, moment, run, clock.now()), promote=not read_only)
-
-    wanted = Wanted(verify, keep, _ttl(ttl))
+        return goals.goal(reaching.plan_target(config, cluster, moment, run, clock.now()), promote=promote)
 
     def opening(run: Run) -> "AbstractContextManager[Ready[Any]]":
         return ready.scratch(config, cluster, run, choose, wanted=wanted, now=clock.now(), told=told, to=to)

@@ -17,6 +17,9 @@ _LSN = re.compile(r"[0-9A-Fa-f]{1,8}/[0-9A-Fa-f]{1,8}")
 _XID = re.compile(r"[0-9]{1,10}")
 _LONGEST_NAME = 64
 
+Cluster = Annotated[
+    str | None, typer.Option("--target", "-t", metavar="NAME", help="The cluster; with one there is no question.")
+]
 At = Annotated[
     str | None,
     typer.Option(metavar="TIME", help="ISO 8601 with its zone: 2026-08-01T14:59:59Z.", rich_help_panel=_PANEL),
