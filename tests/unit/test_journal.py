@@ -2,6 +2,7 @@
 
 import errno
 import fcntl
+import hashlib
 import json
 import os
 import time
@@ -232,6 +233,14 @@ def test_any_text_is_read_back_and_no_secret_is_kept(
     whole = log.path.read_text(encoding="utf-8")
     assert "hunter22" not in whole
     assert 'hunter\\"22' not in whole
+
+
+def test_a_secret_that_stands_in_a_hash_by_chance_breaks_no_chain(tmp_path: Path) -> None:
+    first = write(tmp_path, "1")
+    redact.register(hashlib.sha256(first.read_bytes()).hexdigest()[:4])
+    redact.register("1-audit")
+    write(tmp_path, "2")
+    assert journal.missing_link(tmp_path, journal.read(tmp_path, "2-audit")) is None
 
 
 def test_a_full_disk_fails_the_step_and_leaves_whole_lines(tmp_path: Path, disk: list[int]) -> None:

@@ -81,7 +81,7 @@ def _open(room: Path, name: str, facts: dict[str, Any]) -> Journal:
             _lock(lock.fileno(), room)
             previous, previous_hash = _last(room)
             before = {"previous": previous, "previous_held": _held(room, previous)}
-            line = _line(previous_hash, "begin", {**facts, **before})
+            line = _line(previous_hash, "begin", facts, before)
             opening = room / f"{_OPENING}{name}{_SUFFIX}"
             descriptor = os.open(opening, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND | os.O_CLOEXEC, 0o640)
             try:
@@ -150,8 +150,15 @@ def _newest(room: Path) -> tuple[str | None, str]:
         return names[-1].removesuffix(_SUFFIX), _sha(file.readline())
 
 
-def _line(previous_hash: str, event: str, facts: dict[str, Any]) -> bytes:
-    record = {"at": units.instant(clock.now()), "event": event, **redacted(facts), "after": previous_hash}
+def _line(previous_hash: str, event: str, facts: dict[str, Any], links: dict[str, str | None] | None = None) -> bytes:
+    """Write one record. What ties journals together is not redacted: a short secret may stand in any hash."""
+    record = {
+        "at": units.instant(clock.now()),
+        "event": event,
+        **redacted(facts),
+        **(links or {}),
+        "after": previous_hash,
+    }
     return (json.dumps(record, ensure_ascii=False) + "\n").encode("utf-8", "backslashreplace")
 
 
