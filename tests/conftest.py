@@ -18,6 +18,7 @@ import pytest
 from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
+from dbops import redact
 from dbops.engine.run import new as new_run
 from dbops.sandbox import layout, ready
 from dbops.servers import account, alive, sockets
@@ -52,6 +53,15 @@ def pytest_report_header() -> str:
 def same_chances_for_each_test(request: pytest.FixtureRequest) -> None:
     """Seed by the test's name too: a test that runs alone meets the numbers that it met among others."""
     random.seed(f"{os.environ[_SEED]} {request.node.nodeid}")
+
+
+@pytest.fixture(autouse=True)
+def no_secrets_of_other_tests() -> Generator[None]:
+    """Forget what a test registered: four digits that one test calls a secret may stand in any text of the next."""
+    known = redact._known  # pyright: ignore[reportPrivateUsage]
+    before = set(known)
+    yield
+    known.intersection_update(before)
 
 
 @pytest.fixture(scope="session")
