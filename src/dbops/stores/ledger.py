@@ -13,6 +13,7 @@ from dbops.engine.plan import Statement
 from dbops.engine.run import Run
 from dbops.errors import Refused
 from dbops.redact import redact
+from dbops.stores import ledger_of_changes as changes
 from dbops.stores import postgres
 from dbops.stores.postgres import Connection
 
@@ -41,12 +42,17 @@ _CREATE = (
     FOR EACH STATEMENT EXECUTE FUNCTION dbops.only_append()""",
 )
 _FIND = ("CREATE INDEX entries_of_subject ON dbops.entries (subject, id)",)  # the newest of one among a million
-_UPGRADES: Mapping[int, tuple[str, ...]] = {1: _CREATE, 2: _FIND}  # what leads to each version from the one before
+_UPGRADES: Mapping[int, tuple[str, ...]] = {  # what leads to each version from the one before
+    1: _CREATE,
+    2: _FIND,
+    3: changes.CREATE,
+}
 VERSION = max(_UPGRADES)
 _GRANTED = (
     "GRANT USAGE ON SCHEMA dbops TO {}",
     "GRANT SELECT ON dbops.version, dbops.entries TO {}",
     "GRANT INSERT ON dbops.entries TO {}",
+    changes.GRANTED,
 )
 _STAMP = """INSERT INTO dbops.version (version) VALUES (%s)
     ON CONFLICT (one) DO UPDATE SET version = excluded.version, since = excluded.since"""

@@ -18,6 +18,8 @@ from dbops.config.load import load
 from dbops.engine import run as running
 from dbops.engine.run import Run, application_name
 from dbops.errors import DbopsError, UsageError
+from dbops.operations.migrate import record
+from dbops.operations.migrate.life import State
 from dbops.stores import ledger, postgres
 
 HELD = "connection"  # the attribute under which dbops hands its own connection to Alembic
@@ -112,5 +114,23 @@ def told(connection: sa.Connection) -> Callable[..., None]:
         revision = step.up_revision_id if step.is_upgrade else ", ".join(step.down_revision_ids) or "base"
         detail = {"revision": revision, "stamp": bool(step.is_stamp)}
         ledger.write(raw(connection), run, target=target, subject="schema", kind=kind, detail=detail)
+        if state := _state_after(module := step.up_revision.module, upgrade=step.is_upgrade):
+            evidence = {"revision": step.up_revision.revision}
+            record.write(raw(connection), run, target=target, change=module.change, state=state, evidence=evidence)
 
     return apply
+
+
+def _state_after(module: Any, *, upgrade: bool) -> State | None:
+    """Tell what a revision makes of the change that it is a phase of."""
+    if getattr(module, "change", None) is None:
+        return None
+    match getattr(module, "phase", None), upgrade:
+        case "expand", True:
+            return State.EXPANDED
+        case "contract", True:
+            return State.CONTRACTED
+        case ("expand", False) | ("rollback", True):
+            return State.ROLLED_BACK
+        case _:
+            return None

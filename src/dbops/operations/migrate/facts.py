@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from datetime import datetime
 
+from dbops.operations.migrate.shapes.shape import Shape
+
 BASE = "base"
 
 
@@ -15,6 +17,10 @@ class Revision:
     up: tuple[str, ...]  # SQL, statement by statement
     makes: frozenset[str] = frozenset()
     takes: frozenset[str] = frozenset()
+    change: str | None = None  # the change that it is a phase of
+    phase: str | None = None  # expand, contract, rollback
+    impact: str | None = None  # what it means for the application, as its author told
+    shape: Shape | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ import traceback
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from alembic import command
 from alembic.config import Config as AlembicConfig
@@ -68,12 +69,19 @@ def read(place: Path, name: str, target: str) -> History:
             )
         texts = _texts(place, name, "upgrade", f"{BASE}:head") if known else []
     revisions = tuple(
-        Revision(each.revision, each.doc, tuple(text), effects.made(text), effects.taken(text))
+        Revision(
+            each.revision, each.doc, tuple(text), effects.made(text), effects.taken(text), **_about_change(each.module)
+        )
         for each, text in zip(known, texts, strict=True)
     )
     every = [statement for text in texts for statement in text]
     where = str(place / "postgres" / name)
     return History(target, where, revisions, effects.roles(every), effects.extensions(every))
+
+
+def _about_change(module: object) -> dict[str, Any]:
+    """Read the attributes that make a revision a phase of a change."""
+    return {name: getattr(module, name, None) for name in ("change", "phase", "impact", "shape")}
 
 
 def files(place: Path, name: str, target: str) -> dict[str, Path]:

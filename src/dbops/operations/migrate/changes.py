@@ -1,0 +1,72 @@
+"""For revisions: one line each. `changes.expand(change, shape)` in upgrade, `changes.undo(change, shape)` in downgrade.
+
+What contracts stays guarded by itself: the gate is SQL in the revision, so a bare `alembic upgrade` and the script of
+`migrate sql` are held up too, and a fresh database, where the old holds no row, passes.
+"""
+
+from collections.abc import Iterable
+
+from alembic import op
+
+from dbops.operations.migrate.shapes.shape import Do, OldNames, Shape
+
+# The ledger has to hold leave to contract that was given in this very database, on this timeline.
+_GATE = """
+DO $gate$
+DECLARE
+    leave_given boolean = false;
+    empty boolean = true;
+BEGIN
+    IF to_regclass('{table}') IS NOT NULL THEN
+        EXECUTE 'SELECT NOT EXISTS (SELECT FROM {table})' INTO empty;
+    END IF;
+    IF empty THEN
+        RETURN; -- nothing can be lost: a fresh database needs no proof
+    END IF;
+    IF to_regclass('dbops.entries') IS NOT NULL THEN
+        SELECT coalesce((
+            SELECT e.kind = 'leave' AND e.at > clock_timestamp() - interval '1 day'
+               AND e.system_identifier = (SELECT system_identifier FROM pg_catalog.pg_control_system())
+               AND e.database_oid = (SELECT oid FROM pg_catalog.pg_database WHERE datname = current_database())
+               AND e.timeline = ('x' || left(pg_walfile_name(pg_current_wal_lsn()), 8))::bit(32)::int
+              FROM dbops.entries e
+             WHERE e.subject = 'change:{change}' AND e.kind IN ('leave', 'state') ORDER BY e.id DESC LIMIT 1), false)
+          INTO leave_given;
+    END IF;
+    IF NOT leave_given THEN
+        RAISE EXCEPTION 'change {change} may not be contracted here: no gate was passed in this database'
+            USING ERRCODE = 'object_not_in_prerequisite_state',
+                  HINT = 'dbops migrate contract --change {change} looks at the gates, and runs this revision';
+    END IF;
+END
+$gate$"""
+
+
+def expand(change: str, shape: Shape) -> None:
+    """Put the new beside the old."""
+    _do(shape.expand(change))
+
+
+def undo(change: str, shape: Shape) -> None:
+    """Take expand back."""
+    _do(shape.undo(change))
+
+
+def contract(change: str, shape: Shape) -> None:
+    """Remove the old, through the gate."""
+    op.execute(gate(change, shape.old_names() or OldNames(shape.table)).replace(":", r"\:"))
+    _do(shape.contract(change))
+
+
+def gate(change: str, old: OldNames) -> str:
+    return _GATE.format(change=change.replace("'", "''"), table=old.table.replace("'", "''"))
+
+
+def _do(statements: Iterable[Do]) -> None:
+    for one in statements:
+        text = one.sql.replace(":", r"\:")  # SQLAlchemy would take `:name` for a parameter
+        if one.alone:
+            with op.get_context().autocommit_block():
+                op.execute(text)
+        else:
+            op.execute(text)
