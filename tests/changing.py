@@ -59,8 +59,9 @@ class Example:
     def execute(self, text: str, *, dsn: str | None = None) -> list[tuple[Any, ...]]:
         """Run SQL as the owner (or another); return the rows, if there are any."""
         with self.connect(dsn) as connection:
-            cursor = connection.execute(text)  # pyright: ignore[reportArgumentType, reportCallIssue]
-            return cursor.fetchall() if cursor.description else []
+            cursor: psycopg.Cursor[Any] = connection.execute(sql.SQL(text))  # pyright: ignore[reportArgumentType]
+            rows: list[tuple[Any, ...]] = cursor.fetchall() if cursor.description else []
+            return rows
 
     def revision(self, number: int, body: str, *, about: str = "a revision", head: str = "") -> str:
         """Write a revision file behind the one with the number before; return its id. `head`: further module code."""
