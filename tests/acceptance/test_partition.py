@@ -89,7 +89,7 @@ def test_nagios_is_told_in_one_line_and_its_own_codes(dbops: Dbops, config: Path
     asked = ("partition", "check", "--nagios", "--config", config)
     missing = dbops(*asked)
     assert missing.returncode == 2
-    assert missing.stdout.startswith("PARTITIONS CRITICAL - cost_data has no partition for now")
+    assert missing.stdout.startswith("PARTITIONS CRITICAL - policycortex: cost_data has no partition for now")
     assert dbops("partition", "ensure", "--yes", "--config", config).returncode == 0
     good = dbops(*asked)
     assert (good.returncode, len(good.stdout.splitlines())) == (0, 1)

@@ -11,7 +11,7 @@ import typer
 
 from dbops import units
 from dbops.cli import matview_told as told
-from dbops.cli import render
+from dbops.cli import nagios, render
 from dbops.cli.door import Result, command, family
 from dbops.cli.flow import Target, change
 from dbops.cli.options import Asked, AskedChange, Invocation
@@ -196,7 +196,7 @@ def check(
     view: Annotated[
         list[str] | None, typer.Option("--view", metavar="NAME", help="Compare only this one (repeatable).")
     ] = None,
-    nagios: Annotated[bool, typer.Option("--nagios", help="One line, and exit codes 0 to 3.")] = False,
+    one_line: Annotated[bool, typer.Option("--nagios", help="One line, and exit codes 0 to 3.")] = False,
 ) -> Result:
     """Check freshness, failures, indexes, bloat and row security; with --content also what the views hold."""
     from dbops.operations.views import check as checks
@@ -223,8 +223,8 @@ def check(
     data = told.Checked(judged, len(findings), tuple(views), tuple(one for told in compared.values() for one in told))
     count = f"{len(views)} views in {len(found)} databases"
     measures = tuple(_measures(views))
-    if nagios:
-        line, code = told.nagios(f"{count} are as declared", findings)
+    if one_line:
+        line, code = nagios.line("MATVIEW", f"{count} are as declared", findings)
         return Result(data, (Line(line),), tuple(findings), measures=measures, exit_with=code)
     tone = Tone.GOOD if judged is Verdict.GOOD and not findings else Tone.WARN
     summary = Line(f"matview: {judged.value}, {len(findings)} findings, {count}", tone)

@@ -7,21 +7,10 @@ from typing import TYPE_CHECKING
 
 from dbops import units
 from dbops.cli.screen import Cell, Column, Line, Table, Tone
-from dbops.engine.finding import Finding, Severity, Verdict
+from dbops.engine.finding import Verdict
 
 if TYPE_CHECKING:
     from dbops.operations.views.facts import Compared, Declared, Facts, Node, Setting, View
-
-_NAGIOS = ("OK", "WARNING", "CRITICAL", "UNKNOWN")
-_STATES = {
-    Severity.INFO: 0,
-    Severity.WARNING: 1,
-    Severity.UNKNOWN: 3,
-    Severity.MISSED: 2,
-    Severity.BAD: 2,
-    Severity.ERROR: 2,
-}
-_GRAVEST_FIRST = (2, 3, 1, 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,11 +134,3 @@ def _branches(nodes: "Sequence[Node]", depth: int) -> Iterable[Line]:
     for node in nodes:
         yield Line(f"{node.name} ({node.kind})", Tone.FAINT if not node.reads else Tone.PLAIN, indent=2 * depth)
         yield from _branches(node.reads, depth + 1)
-
-
-def nagios(good: str, findings: Sequence[Finding]) -> tuple[str, int]:
-    """Say it in one line, the gravest first, with the code that Nagios expects."""
-    code = min((_STATES[finding.severity] for finding in findings), key=_GRAVEST_FIRST.index, default=0)
-    ordered = sorted(findings, key=lambda finding: _GRAVEST_FIRST.index(_STATES[finding.severity]))
-    text = "; ".join(f"{finding.target}: {finding.message}" for finding in ordered) or good
-    return f"MATVIEW {_NAGIOS[code]} - {text.replace('|', '/')}", code

@@ -1,12 +1,14 @@
 """`dbops partition`: tables partitioned by time, always with a partition for now and for what comes."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from dbops.cli import nagios
 from dbops.cli import partition_told as told
 from dbops.cli.door import Result, command, family
 from dbops.cli.flow import Target, change
@@ -17,6 +19,9 @@ from dbops.engine import clock
 from dbops.engine.ending import Measure
 from dbops.engine.finding import Finding, Severity, verdict
 from dbops.errors import ExitCode, UsageError
+
+if TYPE_CHECKING:
+    from dbops.operations.partitions.ready import Runway
 
 app = family("partition")
 
@@ -172,7 +177,7 @@ def _drop(asked: AskedChange, target: list[str] | None, table: str) -> Result:
 def check(
     asked: Asked,
     target: Targets = None,
-    nagios: Annotated[
+    one_line: Annotated[
         bool, typer.Option("--nagios", help="One line, and exit codes 0, 1, 2, 3 as Nagios reads.")
     ] = False,
 ) -> Result:
@@ -188,33 +193,19 @@ def check(
     measures = tuple(Measure(one.target, f"runway_{one.table}", one.runway, one.promised) for one in runways)
     outcome = verdict(findings)
     data = {"verdict": outcome, "findings": len(findings), "tables": runways}
-    if nagios:
-        return _nagios(data, findings, runways, measures)
+    if one_line:
+        if not runways and not findings:
+            findings.append(Finding(Severity.UNKNOWN, "DBP100", ", ".join(names), "no partitioned table was checked"))
+        line, code = nagios.line("PARTITIONS", f"{len(runways)} tables", findings, _days_left(runways))
+        return Result(data, (Line(line),), tuple(findings), measures=measures, exit_with=code)
     lines = tuple(told.runway(one) for one in runways)
     head = Line(f"partitions: {outcome.value}, {len(findings)} findings", Tone.GOOD if not findings else Tone.WARN)
     return Result(data, (head, *lines), findings=tuple(findings), measures=measures)
 
 
-_NAGIOS = ("OK", "WARNING", "CRITICAL", "UNKNOWN")
-
-
-def _nagios(data: Any, findings: list[Finding], runways: Any, measures: tuple[Measure, ...]) -> Result:
-    severities = {finding.severity for finding in findings}
-    code = 0
-    if severities & {Severity.BAD, Severity.MISSED}:
-        code = 2
-    elif severities & {Severity.UNKNOWN, Severity.ERROR} or not runways:
-        code = 3
-    elif Severity.WARNING in severities:
-        code = 1
-    what = "; ".join(finding.message for finding in findings[:3]) or f"{len(runways)} tables"
-    if len(findings) > 3:
-        what += f" and {len(findings) - 3} more"
-    performance = " ".join(
-        f"'{one.target}.{one.table}'={one.runway.total_seconds() / 86_400:.1f}d" for one in runways if one.runway
-    )
-    line = f"PARTITIONS {_NAGIOS[code]} - {what.replace('|', '/')}{f' | {performance}' if performance else ''}"
-    return Result(data, (Line(line),), measures=measures, exit_with=code)
+def _days_left(runways: "Sequence[Runway]") -> str:
+    left = ((f"'{one.target}.{one.table}'", one.runway) for one in runways)
+    return " ".join(f"{name}={runway.total_seconds() / 86_400:.1f}d" for name, runway in left if runway)
 
 
 verbs(app)  # retire and restore

@@ -81,27 +81,22 @@ def _rows(table: "Told", *, verbose: bool) -> Table:
 
 
 def _row(part: "Part", table: "Told", *, is_default: bool) -> tuple[Cell, ...]:
+    from dbops.operations.partitions import bounds
+
     about = "" if table.exact else "~"
     lacking = f" (lacks {len(part.lacking_indexes)})" if part.lacking_indexes else ""
     secured = "forced" if part.forced else "on" if part.row_security else "off"
     state = "detach pending" if part.detach_pending else "default" if is_default else "now" if part.current else ""
     return (
         Cell(part.name),
-        Cell("" if is_default else _edge(part.start)),
-        Cell("" if is_default else _edge(part.end)),
+        Cell("" if is_default else bounds.edge(part.start)),
+        Cell("" if is_default else bounds.edge(part.end)),
         Cell("?" if part.rows is None else f"{about}{part.rows}"),
         Cell(units.size(part.size_bytes) if part.size_bytes is not None else "?"),
         Cell(f"{part.indexes}{lacking}", Tone.WARN if lacking else Tone.PLAIN),
         Cell(secured, Tone.PLAIN if part.row_security else Tone.FAINT),
         Cell(state, Tone.WARN if part.detach_pending else Tone.GOOD),
     )
-
-
-def _edge(moment: datetime | None) -> str:
-    if moment is None:
-        return "..."
-    whole = (moment.hour, moment.minute, moment.second, moment.microsecond) == (0, 0, 0, 0)
-    return f"{moment:%Y-%m-%d}" if whole else f"{moment:%Y-%m-%d %H:%M:%S}Z"
 
 
 def runway(one: "Runway") -> Line:

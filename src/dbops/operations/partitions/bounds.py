@@ -194,3 +194,11 @@ def covered_until(spans: Iterable[Span], moment: datetime) -> datetime | None:
                 return None
             moment = span.end
     return moment
+
+
+def edge(moment: datetime | None) -> str:
+    """Write a bound for a person: a day where it is one, and nothing where there is no bound."""
+    if moment is None:
+        return "..."
+    midnight = (moment.hour, moment.minute, moment.second, moment.microsecond) == (0, 0, 0, 0)
+    return f"{moment:%Y-%m-%d}" if midnight else f"{moment:%Y-%m-%d %H:%M:%S}Z"

@@ -176,11 +176,4 @@ def _like_the_parent(target: str, parent: Parent, part: Partition) -> Iterator[F
 
 
 def span_told(span: Span) -> str:
-    return f"{_edge(span.start)} to {_edge(span.end)}"
-
-
-def _edge(moment: datetime | None) -> str:
-    if moment is None:
-        return "..."
-    midnight = (moment.hour, moment.minute, moment.second, moment.microsecond) == (0, 0, 0, 0)
-    return f"{moment:%Y-%m-%d}" if midnight else f"{moment:%Y-%m-%d %H:%M:%S}Z"
+    return f"{bounds.edge(span.start)} to {bounds.edge(span.end)}"
