@@ -16,9 +16,16 @@ DO $gate$
 DECLARE
     leave_given boolean = false;
     empty boolean = true;
+    row_security_was text = current_setting('row_security');
 BEGIN
     IF to_regclass('{table}') IS NOT NULL THEN
-        EXECUTE 'SELECT NOT EXISTS (SELECT FROM {table})' INTO empty;
+        BEGIN
+            PERFORM set_config('row_security', 'off', true); -- rows that a policy hides are rows: this fails instead
+            EXECUTE 'SELECT NOT EXISTS (SELECT FROM {table})' INTO empty;
+        EXCEPTION WHEN insufficient_privilege THEN
+            empty := false;
+        END;
+        PERFORM set_config('row_security', row_security_was, true);
     END IF;
     IF empty THEN
         RETURN; -- nothing can be lost: a fresh database needs no proof
@@ -30,16 +37,26 @@ BEGIN
                AND e.database_oid = (SELECT oid FROM pg_catalog.pg_database WHERE datname = current_database())
                AND e.timeline = ('x' || left(pg_walfile_name(pg_current_wal_lsn()), 8))::bit(32)::int
               FROM dbops.entries e
-             WHERE e.subject = 'change:{change}' AND e.kind IN ('leave', 'state') ORDER BY e.id DESC LIMIT 1), false)
+             WHERE e.subject = 'change:{change}' AND e.kind IN ('leave', 'leave ended', 'state')
+             ORDER BY e.id DESC LIMIT 1), false)
           INTO leave_given;
     END IF;
     IF NOT leave_given THEN
         RAISE EXCEPTION 'change {change} may not be contracted here: no gate was passed in this database'
             USING ERRCODE = 'object_not_in_prerequisite_state',
-                  HINT = 'dbops migrate contract --change {change} looks at the gates, and runs this revision';
+                  HINT = 'dbops migrate contract {change} looks at the gates, and runs this revision';
     END IF;
 END
 $gate$"""
+
+_NO_WAY_BACK = """
+DO $back$
+BEGIN
+    RAISE EXCEPTION 'change {change} is contracted: what it removed cannot be made anew by a revision'
+        USING ERRCODE = 'object_not_in_prerequisite_state',
+              HINT = 'only a restore to a point in time brings it back: dbops pitr plan';
+END
+$back$"""
 
 
 def expand(change: str, shape: Shape) -> None:
@@ -56,6 +73,11 @@ def contract(change: str, shape: Shape) -> None:
     """Remove the old, through the gate."""
     op.execute(gate(change, shape.old_names() or OldNames(shape.table)).replace(":", r"\:"))
     _do(shape.contract(change))
+
+
+def no_way_back(change: str) -> None:
+    """For the downgrade of a contraction: what it removed no statement brings back."""
+    op.execute(_NO_WAY_BACK.format(change=change.replace("'", "''")).replace(":", r"\:"))
 
 
 def gate(change: str, old: OldNames) -> str:
