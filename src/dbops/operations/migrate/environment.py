@@ -18,7 +18,7 @@ from dbops.config.load import load
 from dbops.engine import run as running
 from dbops.engine.run import Run, application_name
 from dbops.errors import DbopsError, UsageError
-from dbops.operations.migrate import record
+from dbops.operations.migrate import drift, record
 from dbops.operations.migrate.life import State
 from dbops.stores import ledger, postgres
 
@@ -115,7 +115,9 @@ def told(connection: sa.Connection) -> Callable[..., None]:
         detail = {"revision": revision, "stamp": bool(step.is_stamp)}
         ledger.write(raw(connection), run, target=target, subject="schema", kind=kind, detail=detail)
         if state := _state_after(module := step.up_revision.module, upgrade=step.is_upgrade):
-            evidence = {"revision": step.up_revision.revision}
+            evidence: dict[str, Any] = {"revision": step.up_revision.revision}
+            if state is State.EXPANDED and (shape := getattr(module, "shape", None)) is not None:
+                evidence[drift.OBJECTS] = drift.fingerprint(raw(connection), module.change, shape)
             record.write(raw(connection), run, target=target, change=module.change, state=state, evidence=evidence)
 
     return apply
