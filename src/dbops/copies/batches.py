@@ -1,96 +1,13 @@
-"""A table walked in batches: by ranges of its key, or of its rows' places (ctid) where it has none.
+"""A table walked in batches: by ranges of its key, or of its rows' places (ctid) where it has none."""
 
-A range is open below and closed above, so that ranges that follow one another hold each row once. Bounds are texts, as
-the server writes its values, and are kept as such: they survive the process, and say nothing but the key.
-"""
-
-import itertools
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
-from psycopg import sql
-
-from dbops.engine.plan import qualified
+from dbops.copies.bounds import Bound, Key, Range, Stretch, Table, column, literal, ranges
 from dbops.stores.postgres import Connection
 
-Bound = tuple[str, ...]
-
-_CTID = (("ctid", "tid"),)
 _SAMPLE_ROWS = 20_000
 _SMALL_ROWS = 100_000  # is sampled as a whole
-
-
-@dataclass(frozen=True, slots=True)
-class Key:
-    """What a table is walked by: columns with their types, as SQL; and ctid where no key is unique and never null."""
-
-    columns: tuple[tuple[str, str], ...] = _CTID
-
-    @property
-    def is_place(self) -> bool:
-        return self.columns == _CTID
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        return tuple(_column(name) for name, _ in self.columns)
-
-    @property
-    def row(self) -> str:
-        return f"({', '.join(self.names)})"
-
-    @property
-    def texts(self) -> str:
-        return ", ".join(f"{name}::text" for name in self.names)
-
-    def value(self, bound: Bound) -> str:
-        """Write a bound as SQL."""
-        pairs = zip(bound, self.columns, strict=True)
-        return f"({', '.join(f'{_literal(text)}::{type_}' for text, (_, type_) in pairs)})"
-
-
-@dataclass(frozen=True, slots=True)
-class Range:
-    """Rows behind `low` up to `high`, which is one of them; None is the end of the table on that side."""
-
-    low: Bound | None = None
-    high: Bound | None = None
-
-    def rows(self, key: Key) -> str:
-        """Say as SQL which rows of `r` are meant."""
-        ends = (
-            f"{key.row} {how} {key.value(bound)}"
-            for how, bound in ((">", self.low), ("<=", self.high))
-            if bound is not None
-        )
-        return " AND ".join(ends) or "true"
-
-
-@dataclass(frozen=True, slots=True)
-class Table:
-    """A table to walk. `rows` is the server's estimate, none where it was never analyzed."""
-
-    oid: int
-    shown: str  # schema-qualified and quoted
-    key: Key
-    rows: int | None
-    blocks: int  # of its largest part
-    files: tuple[int, ...]  # what the places of rows are worth: VACUUM FULL and CLUSTER write new ones
-
-    @property
-    def whole(self) -> Range:
-        """All of it; by places only what is there now: what is written later, is written later than the triggers."""
-        return Range(None, (f"({self.blocks},0)",)) if self.key.is_place else Range()
-
-
-@dataclass(frozen=True, slots=True)
-class Stretch:
-    """The next batch."""
-
-    range: Range
-    rows: int
-    last: bool  # nothing is behind it
-
 
 _ABOUT = """
     SELECT c.oid::bigint, format('%%I.%%I', n.nspname, c.relname),
@@ -177,12 +94,6 @@ def cut(connection: Connection, table: Table, parts: int) -> list[Range]:
     return ranges(ends, table.whole)
 
 
-def ranges(ends: Iterable[Bound], whole: Range) -> list[Range]:
-    """Turn bounds in their order into ranges that follow one another."""
-    distinct = [end for end, _ in itertools.groupby(ends)]
-    return [Range(low, high) for low, high in itertools.pairwise((whole.low, *distinct, whole.high))]
-
-
 def _by_histogram(connection: Connection, table: Table, parts: int) -> list[Bound]:
     """Ask the statistics for the first column of the key: they cost nothing, where there are any."""
     name, type_ = table.key.columns[0]
@@ -191,19 +102,19 @@ def _by_histogram(connection: Connection, table: Table, parts: int) -> list[Boun
         f"SELECT s.histogram_bounds::text::{type_}[]::text[] FROM pg_catalog.pg_stats s"  # noqa: S608
         " JOIN pg_catalog.pg_class c ON c.relname = s.tablename"
         " JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace AND n.nspname = s.schemaname"
-        f" WHERE c.oid = {table.oid} AND s.attname = {_literal(name)} AND s.histogram_bounds IS NOT NULL"
+        f" WHERE c.oid = {table.oid} AND s.attname = {literal(name)} AND s.histogram_bounds IS NOT NULL"
         " ORDER BY s.inherited DESC LIMIT 1",
     )
     values: Sequence[str] = bounds[0] if bounds else ()
     if len(values) < parts:
         return []
     chosen = [values[len(values) * n // parts] for n in range(1, parts)]
-    first, backwards = _column(name), ", ".join(f"{one} DESC" for one in table.key.names)
+    first, backwards = column(name), ", ".join(f"{one} DESC" for one in table.key.names)
     found = [
         _row(
             connection,
             f"SELECT {table.key.texts} FROM {table.shown} AS r"  # noqa: S608
-            f" WHERE {first} <= {_literal(value)}::{type_} ORDER BY {backwards} LIMIT 1",
+            f" WHERE {first} <= {literal(value)}::{type_} ORDER BY {backwards} LIMIT 1",
         )
         for value in chosen
     ]
@@ -225,11 +136,3 @@ def _by_sample(connection: Connection, table: Table, parts: int) -> list[Bound]:
 
 def _row(connection: Connection, text: str) -> Any:
     return connection.execute(text.encode()).fetchone()
-
-
-def _column(name: str) -> str:
-    return f"r.{qualified((name,))}"
-
-
-def _literal(text: str) -> str:
-    return sql.Literal(text).as_string()

@@ -8,7 +8,7 @@ import pytest
 from psycopg import sql
 
 from dbops.copies import batches
-from dbops.copies.batches import Range, Table
+from dbops.copies.bounds import Range, Table
 from dbops.stores.postgres import Connection
 
 _MANY = 2000

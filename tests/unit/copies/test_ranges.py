@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dbops.copies.batches import Key, Range, ranges
+from dbops.copies.bounds import Key, Range, ranges
 
 NUMBERS = st.lists(st.integers(0, 50), max_size=8).map(sorted)
 
