@@ -1,6 +1,5 @@
 """A table walked in batches: by ranges of its key, or of its rows' places (ctid) where it has none."""
 
-from collections.abc import Iterable, Sequence
 from typing import Any
 
 from dbops.copies.bounds import Bound, Key, Range, Stretch, Table, column, literal, ranges
@@ -86,11 +85,9 @@ def cut(connection: Connection, table: Table, parts: int) -> list[Range]:
     if parts <= 1:
         return [table.whole]
     if table.key.is_place:
-        ends: Iterable[Bound] = ((f"({table.blocks * n // parts},0)",) for n in range(1, parts))
-        if table.blocks < parts:
-            return [table.whole]
-    else:
-        ends = _by_histogram(connection, table, parts) or _by_sample(connection, table, parts)
+        ends = [table.blocks * n // parts for n in range(1, parts)]
+        return ranges([(f"({end},0)",) for end in ends if end], table.whole)
+    ends = _by_histogram(connection, table, parts) or _by_sample(connection, table, parts)
     return ranges(ends, table.whole)
 
 
@@ -105,7 +102,7 @@ def _by_histogram(connection: Connection, table: Table, parts: int) -> list[Boun
         f" WHERE c.oid = {table.oid} AND s.attname = {literal(name)} AND s.histogram_bounds IS NOT NULL"
         " ORDER BY s.inherited DESC LIMIT 1",
     )
-    values: Sequence[str] = bounds[0] if bounds else ()
+    values: list[str] = bounds[0] if bounds else ()
     if len(values) < parts:
         return []
     chosen = [values[len(values) * n // parts] for n in range(1, parts)]
