@@ -102,7 +102,7 @@ def _by_histogram(connection: Connection, table: Table, parts: int) -> list[Boun
         f" WHERE c.oid = {table.oid} AND s.attname = {literal(name)} AND s.histogram_bounds IS NOT NULL"
         " ORDER BY s.inherited DESC LIMIT 1",
     )
-    values: list[str] = bounds[0] if bounds else ()
+    values: list[str] = bounds[0] if bounds else []
     if len(values) < parts:
         return []
     chosen = [values[len(values) * n // parts] for n in range(1, parts)]
