@@ -27,7 +27,7 @@ _TRIGGERS: LiteralString = r"""
                    pg_catalog.substring(pg_catalog.pg_get_triggerdef(t.oid), ' WHEN .*$'),
                    p.prosrc, p.proconfig, p.prosecdef, p.provolatile)), ' ' ORDER BY t.tgrelid)
       FROM pg_catalog.pg_trigger t JOIN pg_catalog.pg_proc p ON p.oid = t.tgfoid
-     WHERE NOT t.tgisinternal AND t.tgparentid = 0 AND t.tgname LIKE '~dbops%%'
+     WHERE NOT t.tgisinternal AND t.tgparentid = 0 AND t.tgname ~ '^[~!]dbops_'
        AND pg_catalog.strpos(%(sql)s, t.tgname) > 0
      GROUP BY t.tgname"""
 _COLUMNS: LiteralString = """
