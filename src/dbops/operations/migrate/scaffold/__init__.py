@@ -1,0 +1,1 @@
+"""Write the revision that begins a change: short, readable, and the author's to edit."""
