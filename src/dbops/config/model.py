@@ -99,8 +99,15 @@ class Postgres(Model):
     tls: Tls | None = None
     migrations: str | None = Field(default=None, description="the folder below migrations/postgres; default the target")
     owner: str | None = Field(default=None, description="the role that owns the database; may hold {target}")
+    replicas: tuple[Dsn, ...] = Field(
+        default=(), description="hot standbys of it, each a dsn with the same password: long reads go there"
+    )
     creators: tuple[str, ...] = Field(default=(), description="further roles that create objects, beside the owner")
     partition: dict[str, Partition] = Field(default={}, description="its tables that are partitioned by time")
+    soak: Span = Field(default=timedelta(days=7), description="between the switch of a change and its contraction")
+    old_clients: tuple[str, ...] | None = Field(
+        default=None, description="application names (shell patterns) of clients that know only what is to go; [] none"
+    )
     view: dict[str, View] = Field(default={}, description="materialized views by name; outside public: schema.name")
 
 

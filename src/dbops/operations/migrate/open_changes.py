@@ -1,8 +1,8 @@
 """The changes of one database as every verb sees them: their revisions, their life, their jobs, what controls them."""
 
-from collections.abc import Generator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from collections.abc import Callable, Generator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -99,6 +99,17 @@ class Known:
         return tuple(change for change in self.changes if change.open)
 
 
+@dataclass(frozen=True, slots=True)
+class Work:
+    """One change under its lock: nobody else works on it while this is open."""
+
+    known: Known
+    change: Change
+    shape: Shape
+    connection: Connection  # the owner's, to the primary
+    guard: Callable[[], None]
+
+
 def observe(config: Config, path: Path, target: str, run: Run) -> Known:
     """Read the folder, and ask the database."""
     with connected(config, path, target, run) as (known, _):
@@ -111,6 +122,23 @@ def connected(config: Config, path: Path, target: str, run: Run) -> Generator[tu
     known = history.read(history.folder(config, path), history.section(config, target), target)
     with postgres.connect(config.postgres[target], run, target=target) as connection:
         yield read(connection, known), connection
+
+
+@contextmanager
+def at_work(config: Config, path: Path, target: str, run: Run, change: str) -> Generator[Work]:
+    """Take the lock of a change that is under way (subject change:NAME), and look at it then."""
+    folder = history.folder(config, path)
+    known = history.read(folder, history.section(config, target), target)
+    place = config.postgres[target]
+    with postgres.connect(place, run, target=target) as connection, ExitStack() as stack:
+        expanded(read(connection, known), change)  # a name that is wrong is told before anybody is kept waiting
+        guard: Callable[[], None] = lambda: None  # noqa: E731
+        if not run.plan_only:
+            postgres.reap_dead_runs(connection, target)
+            guard = stack.enter_context(postgres.only_run(place, run, target=target, subject=f"change:{change}"))
+        seen = read(connection, known)
+        found, shape = expanded(seen, change)
+        yield Work(seen, found, shape, connection, guard)
 
 
 def read(connection: Connection, known: History) -> Known:
@@ -185,6 +213,9 @@ def _change(name: str, revisions: Sequence[Revision], done: set[str], kept: _Kep
     contract = next((one for one in behind if one.phase == "contract"), None)
     rollback = next((one for one in behind if one.phase == "rollback"), None)
     life = kept.lives.get(name, Life())
+    expanded = expand is not None and expand.id in done
+    if expanded and life.state in {State.PLANNED, State.ROLLED_BACK}:
+        life = replace(life, state=State.EXPANDED)  # by other means: a bare alembic writes no ledger
     gone = expand is None and life.state is State.CONTRACTED
     return Change(
         name,
@@ -193,7 +224,7 @@ def _change(name: str, revisions: Sequence[Revision], done: set[str], kept: _Kep
         expand,
         contract,
         rollback,
-        expanded=expand is not None and expand.id in done,
+        expanded=expanded,
         contracted=gone or (contract is not None and contract.id in done),
         rolled_back=rollback is not None and rollback.id in done,
         life=life,

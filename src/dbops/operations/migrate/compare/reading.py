@@ -1,0 +1,87 @@
+"""The connection that rows are read through: read only, no policy hides a row unseen, a replica where there is one."""
+
+from collections.abc import Generator
+from contextlib import contextmanager
+from datetime import timedelta
+
+from psycopg import sql
+
+from dbops.config.model import Config, Postgres
+from dbops.engine import clock, stop
+from dbops.engine.run import Run
+from dbops.errors import CouldNotVerify, Refused
+from dbops.operations.migrate.life import Place
+from dbops.stores import postgres
+from dbops.stores.postgres import Connection
+
+PRIMARY = "primary"
+STATEMENT_TIMEOUT = timedelta(seconds=30)  # of one chunk: a smaller one is tried next
+_POLL_S = 0.1
+_SETTINGS = {
+    "search_path": "public, pg_temp",  # as in revisions: shapes are written so
+    "app.migration_mode": "true",
+    "TimeZone": "UTC",
+    "row_security": "off",  # rows that a policy hides would pass unseen: rather an error
+    "default_transaction_read_only": "on",
+}
+_IDENTIFIER = "SELECT system_identifier, pg_is_in_recovery() FROM pg_control_system()"
+_BEHIND = "SELECT coalesce(pg_wal_lsn_diff(%s::pg_lsn, pg_last_wal_replay_lsn()), 0) > 0"
+
+
+def where(place: Postgres, on: str | None) -> str:
+    """Name the server to read: as asked for, else the first replica, else the primary."""
+    names = [PRIMARY, *(f"replica {n}" for n, _ in enumerate(place.replicas, 1))]
+    if on is None:
+        return names[1] if place.replicas else PRIMARY
+    wanted = "replica 1" if on == "replica" else on
+    if wanted not in names:
+        raise Refused(f"there is no {on} in the configuration", hint=f"one of: {', '.join(names)}")
+    return wanted
+
+
+def place_of(place: Postgres, server: str) -> Postgres:
+    if server == PRIMARY:
+        return place
+    return place.model_copy(update={"dsn": place.replicas[int(server.split()[1]) - 1]})
+
+
+@contextmanager
+def reading(
+    config: Config, target: str, run: Run, server: str, *, primary: Connection, here: Place, patience: timedelta
+) -> Generator[tuple[Connection, str]]:
+    """Open it; yield it with the position in the WAL that it has reached, which is not behind our own present."""
+    row = primary.execute("SELECT pg_current_wal_lsn()::text").fetchone()
+    lsn = str(row[0]) if row else "0/0"
+    place = place_of(config.postgres[target], server)
+    with postgres.connect(place, run, target=target, statement_timeout=STATEMENT_TIMEOUT) as connection:
+        if server != PRIMARY:
+            _same_cluster(connection, server, target, here)
+            _await(connection, lsn, server, target, patience)
+        for name, value in _SETTINGS.items():
+            text = sql.SQL("SELECT set_config({}, {}, false)").format(name, value)
+            connection.execute(text)
+        yield connection, lsn
+
+
+def _same_cluster(connection: Connection, server: str, target: str, here: Place) -> None:
+    row = connection.execute(_IDENTIFIER).fetchone()
+    if row is None or row[0] != here.system_identifier or not row[1]:
+        raise Refused(
+            f"{server} of {target} is no standby of its primary", hint=f"[postgres.{target}] replicas", target=target
+        )
+
+
+def _await(connection: Connection, lsn: str, server: str, target: str, patience: timedelta) -> None:
+    """Let a replica come to where the primary was: what it does not know yet cannot be compared."""
+    deadline = clock.monotonic() + patience.total_seconds()
+    while True:
+        behind = connection.execute(_BEHIND, (lsn,)).fetchone()
+        if behind is not None and not behind[0]:
+            return
+        if clock.monotonic() > deadline:
+            raise CouldNotVerify(
+                f"{server} has not reached {lsn}, where the primary was",
+                hint="wait until it has caught up, or read the primary: --on primary",
+                target=target,
+            )
+        stop.pause(_POLL_S)

@@ -1,0 +1,111 @@
+"""A rename for tests of what comes after expand: users.name becomes users.full_name, and both are kept alike."""
+
+import changing
+from dbops.operations.migrate import open_changes, record
+from dbops.operations.migrate.life import Life, State
+
+CHANGE = "users-full-name"
+EXPAND = "2026_01_01_0002"
+
+_SHAPE = '''
+from dbops.operations.migrate import changes
+from dbops.operations.migrate.shapes.names import name
+from dbops.operations.migrate.shapes.shape import Comparison, Do, Filling, OldNames
+
+_BODY = """
+BEGIN
+    IF TG_OP = 'INSERT' THEN
+        NEW.full_name := coalesce(NEW.full_name, NEW.name);
+        NEW.name := coalesce(NEW.name, NEW.full_name);
+    ELSIF NEW.full_name IS DISTINCT FROM OLD.full_name THEN
+        NEW.name := NEW.full_name;
+    ELSE
+        NEW.full_name := NEW.name;
+    END IF;
+    RETURN NEW;
+END"""
+
+
+class Shape:
+    table = "public.users"
+
+    def expand(self, change):
+        it = name("dual", change, self.table)
+        return (
+            Do("ALTER TABLE public.users ADD COLUMN full_name text"),
+            Do(f'CREATE FUNCTION public."{it}"() RETURNS trigger LANGUAGE plpgsql AS $body$ {_BODY} $body$'),
+            Do(f'CREATE TRIGGER "{it}" BEFORE INSERT OR UPDATE ON public.users'
+               f' FOR EACH ROW EXECUTE FUNCTION public."{it}"()'),
+        )
+
+    def undo(self, change):
+        it = name("dual", change, self.table)
+        return (
+            Do(f'DROP TRIGGER "{it}" ON public.users'),
+            Do(f'DROP FUNCTION public."{it}"()'),
+            Do("ALTER TABLE public.users DROP COLUMN full_name"),
+        )
+
+    def filling(self):
+        text = "UPDATE public.users AS r SET full_name = r.name WHERE {rows} AND r.full_name IS DISTINCT FROM r.name"
+        return Filling("public.users", text, "public.users")
+
+    def comparisons(self):
+        text = "SELECT {key} FROM public.users AS r WHERE {rows} AND "
+        return (
+            Comparison("public.users", text + "r.full_name IS DISTINCT FROM UP"),
+            Comparison("public.users", text + "r.name IS DISTINCT FROM r.full_name", "back"),
+        )
+
+    def swap(self, change): return SWAP
+
+    def swap_back(self, change): return SWAP_BACK
+
+    def contract(self, change):
+        return (*self.undo(change)[:2], Do("ALTER TABLE public.users DROP COLUMN name"))
+
+    def old_names(self): return OldNames("public.users", ("name",))
+
+
+shape = Shape()
+change = "users-full-name"
+impact = "users have a full name"
+'''
+
+
+def write(live: changing.Example, *, up: str = "r.name", swap: str = "", swap_back: str = "") -> None:
+    """Write the two revisions; `up` is what the comparison expects of full_name."""
+    live.revision(
+        1,
+        "def upgrade() -> None:\n    op.execute('CREATE TABLE users (id int PRIMARY KEY, name text)')\n\n\n"
+        "def downgrade() -> None:\n    op.execute('DROP TABLE users')\n",
+    )
+    moves = {"SWAP_BACK": swap_back, "SWAP": swap}
+    head = _SHAPE.replace("FROM UP", f"FROM {up}")
+    for word, text in moves.items():
+        head = head.replace(f"return {word}\n", f"return {f'(Do({text!r}),)' if text else '()'}\n")
+    live.revision(
+        2,
+        "def upgrade() -> None:\n    changes.expand(change, shape)\n\n\n"
+        "def downgrade() -> None:\n    changes.undo(change, shape)\n",
+        head=head + 'phase = "expand"\n',
+    )
+
+
+def fill(live: changing.Example) -> None:
+    """Do what a backfill does, and tell it in the ledger."""
+    live.execute("UPDATE users SET full_name = name WHERE full_name IS DISTINCT FROM name")
+    move(live, State.BACKFILLED)
+
+
+def move(live: changing.Example, to: State) -> None:
+    with live.connect() as connection:
+        record.write(connection, live.run(), target=changing.TARGET, change=CHANGE, state=to, evidence={"by": "a test"})
+
+
+def observed(live: changing.Example) -> open_changes.Change:
+    return open_changes.one(open_changes.observe(live.config, live.toml, changing.TARGET, live.run()), CHANGE)
+
+
+def known(live: changing.Example) -> Life:
+    return observed(live).life
