@@ -376,7 +376,7 @@ def test_lint_tells_what_is_unsafe_as_bad(migrate: Ask, copied: Path) -> None:
     policy = "CREATE POLICY mine ON audit_events USING (actor_id = current_setting('app.user')::uuid)"
     add(copied, "2026_12_01_0000", AUDIT[3], f'op.execute("{policy}")')
     code, envelope = migrate("lint", "--target", "audit")
-    assert (code, {finding["code"] for finding in envelope["findings"]}) == (4, {"DBM206"})
+    assert (code, {finding["code"] for finding in envelope["findings"]}) == (4, {"DBM132", "DBM206"})
 
 
 def test_lint_judges_how_a_revision_is_written_even_where_it_cannot_be_run(migrate: Ask, copied: Path) -> None:

@@ -41,6 +41,7 @@ class Result:
     measures: tuple[Measure, ...] = ()  # for the metrics file: what is promised, and what it is
     codes: tuple[ExitCode, ...] = ()  # of targets that failed, where others went on
     exit_with: int | None = None  # `sandbox exec` hands on what its command said
+    as_json: bool = False  # asked for in the command's own words, as --output json would
 
     @property
     def exit_code(self) -> int:
@@ -235,7 +236,7 @@ def _printed(outcome: Outcome) -> int:
     if bug:
         render.err_text(outcome.trace)
     try:
-        if outcome.asked.output is Output.JSON:
+        if outcome.asked.output is Output.JSON or outcome.result.as_json:
             render.json_line(_envelope(outcome, code, findings))
         else:
             render.screen(outcome.result.screen)
@@ -245,7 +246,7 @@ def _printed(outcome: Outcome) -> int:
         render.abandon_stdout()
         render.err_text(f"the result could not be written: {error.strerror}")
         code = ExitCode.FAILED if code == ExitCode.OK else code
-    if outcome.asked.output is Output.TEXT or outcome.error is not None:
+    if (outcome.asked.output is Output.TEXT and not outcome.result.as_json) or outcome.error is not None:
         render.findings(findings, outcome.result.next_actions)
     return code
 

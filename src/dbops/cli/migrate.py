@@ -9,14 +9,14 @@ from typing import Annotated
 import typer
 
 from dbops import units
+from dbops.cli import migrate_lint, migrate_verify
 from dbops.cli.door import Result, command, family
 from dbops.cli.flow import Target, change
 from dbops.cli.options import Asked, AskedChange
 from dbops.cli.screen import Cell, Column, Line, Table, Tone
-from dbops.engine import clock, stop
+from dbops.engine import clock
 from dbops.engine.finding import Finding, Severity, failure
 from dbops.engine.patience import Ramp
-from dbops.engine.run import each
 from dbops.errors import DbopsError, ExitCode, Stopped, UsageError
 
 app = family("migrate")
@@ -208,48 +208,5 @@ def sql(
     return Result({"target": target, "script": script}, tuple(Line(line) for line in script.splitlines()))
 
 
-@command(
-    app, "lint", "dbops migrate lint", "dbops migrate lint --target audit --verbose", "dbops migrate lint --on-target"
-)
-def lint(
-    asked: Asked,
-    target: Targets = None,
-    on_target: Annotated[
-        bool, typer.Option("--on-target", help="Judge the databases as they are, not what their histories build.")
-    ] = False,
-    jobs: Jobs = _JOBS,
-) -> Result:
-    """Judge schemas and revisions by the house rules DBM2xx; needs no server of the platform."""
-    from dbops.operations.migrate.lint import ready as lints
-    from dbops.stores import databases
-
-    loaded = asked.load()
-    run = asked.run(loaded.state_dir)
-    names = databases.targets(loaded.config, tuple(target or ()))
-    opening = lints.on_databases if on_target else lints.on_history
-    with opening(loaded.config, loaded.path, run) as judge:
-        ended = each(names, judge, jobs=jobs)
-    for one in ended:
-        if one.error is not None:
-            raise one.error
-    stop.check()
-    found = [one.result for one in ended if one.result is not None]
-    rows = tuple(
-        (
-            Cell(one.told.target),
-            Cell(one.told.against),
-            Cell(str(one.told.tables)),
-            Cell(str(one.told.found), Tone.WARN if one.findings else Tone.GOOD),
-            Cell(str(len(one.told.silenced)), Tone.FAINT),
-        )
-        for one in found
-    )
-    columns = (Column("database"), Column("judged"), *(Column(n, right=True) for n in ("tables", "found", "allowed")))
-    screen: list[Table | Line] = [Table(columns, rows)]
-    for one in found if asked.verbose else ():
-        screen += [
-            Line(f"{silent.target} [{silent.rule}] {silent.message}: {silent.reason}", Tone.FAINT)
-            for silent in one.told.silenced
-        ]
-    told = {"databases": [one.told for one in found]}
-    return Result(told, tuple(screen), tuple(finding for one in found for finding in one.findings))
+migrate_lint.verbs(app)
+migrate_verify.verbs(app)

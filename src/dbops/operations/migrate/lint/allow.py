@@ -18,16 +18,18 @@ def read(path: Path, target: str) -> Agreed:
         return Agreed()
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise _invalid(path, str(error), target) from error
-    if unknown := sorted(set(told) - {"allow", "tenant_columns"}):
+    if unknown := sorted(set(told) - {"allow", "tenant_columns", "baseline"}):
         raise _invalid(path, f"{unknown[0]} is no key", target)
-    allow, columns = told.get("allow", []), told.get("tenant_columns")
+    allow, columns, baseline = told.get("allow", []), told.get("tenant_columns"), told.get("baseline")
+    if not isinstance(baseline, str | None):
+        raise _invalid(path, "baseline has to be a revision", target)
     if not isinstance(allow, list):
         raise _invalid(path, "[allow] has to be [[allow]]", target)
     entries = cast("list[Any]", allow)
     allowances = tuple(one for n, entry in enumerate(entries, 1) for one in _allowances(path, n, entry, target))
     if columns is None:
-        return Agreed(allowances)
-    return Agreed(allowances, _texts(path, "tenant_columns", columns, target))
+        return Agreed(allowances, baseline=baseline)
+    return Agreed(allowances, _texts(path, "tenant_columns", columns, target), baseline)
 
 
 def _allowances(path: Path, number: int, entry: Any, target: str) -> tuple[Allowance, ...]:

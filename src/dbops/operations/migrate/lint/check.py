@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 from dbops.engine.finding import Finding, Severity
+from dbops.operations.migrate.forecast.codes import CODES
 from dbops.operations.migrate.lint.facts import Agreed, Allowance, Facts, Silenced
 from dbops.operations.migrate.lint.settings import unsafe
 
@@ -180,10 +181,18 @@ def _online_only(facts: Facts, _: Agreed) -> Iterator[Breach]:
 
 
 def _asked_of_the_database(source: str) -> Iterator[str]:
-    for node in ast.walk(ast.parse(source)):
+    whole = ast.parse(source)
+    # op.get_context().autocommit_block() is how a statement leaves the transaction, and is in the script too
+    ending = {
+        (node.lineno, node.col_offset)
+        for node in ast.walk(whole)
+        if isinstance(node, ast.Attribute) and node.attr == "autocommit_block" and isinstance(node.value, ast.Call)
+    }
+    for node in ast.walk(whole):
         match node:
             case ast.Attribute(attr="get_bind" | "get_context" as name, value=ast.Name(id=("op" | "context") as where)):
-                yield f"{where}.{name}"
+                if (node.lineno, node.col_offset) not in ending:
+                    yield f"{where}.{name}"
             case ast.ImportFrom(module="alembic.op" | "alembic.context" as where, names=names):
                 yield from (f"{where}.{one.name}" for one in names if one.name in {"get_bind", "get_context"})
             case _:
@@ -233,20 +242,32 @@ def check(facts: Facts, agreed: Agreed, *, stale: bool = True) -> tuple[list[Fin
     silenced: list[Silenced] = []
     allowed = {(one.rule, one.object): one for one in agreed.allowances}
     used: set[tuple[str, str]] = set()
-    for rule in RULES:
-        for breach in rule.find(facts, agreed):
-            key = (rule.code, breach.object)
-            used.add(key)
-            if (allowance := allowed.get(key)) and allowance.reason:
-                silenced.append(Silenced(rule.code, facts.target, breach.object, breach.message, allowance.reason))
-            else:
-                findings.append(Finding(rule.severity, rule.code, facts.target, breach.message, breach.hint))
+    for severity, code, breach, others in _breaches(facts, agreed):
+        keys = [(code, name) for name in (breach.object, *others)]
+        used.update(keys)
+        allowance = next((allowed[key] for key in keys if key in allowed and allowed[key].reason), None)
+        if allowance is not None:
+            silenced.append(Silenced(code, facts.target, breach.object, breach.message, allowance.reason))
+        else:
+            findings.append(Finding(severity, code, facts.target, breach.message, breach.hint))
     findings += _about_allowances(agreed.allowances, used if stale else set(allowed), facts.target)
+    if agreed.baseline is not None and stale and agreed.baseline not in {script.id for script in facts.scripts}:
+        message = f"lint.toml has the baseline {agreed.baseline}, which is no revision"
+        findings.append(Finding(Severity.WARNING, ALLOWANCE, facts.target, message, "name the last one of them"))
     return findings, silenced
 
 
+def _breaches(facts: Facts, agreed: Agreed) -> Iterator[tuple[Severity, str, Breach, tuple[str, ...]]]:
+    """Tell each with its severity, its code, and by what other name it may be allowed."""
+    for rule in RULES:
+        for breach in rule.find(facts, agreed):
+            yield rule.severity, rule.code, breach, ()
+    for one in facts.hazards:
+        yield one.severity, one.code, Breach(one.revision, one.message, one.hint), (one.table,) if one.table else ()
+
+
 def _about_allowances(allowances: Iterable[Allowance], used: set[tuple[str, str]], target: str) -> Iterator[Finding]:
-    known = {rule.code for rule in RULES}
+    known = {rule.code for rule in RULES} | CODES.keys()
     for one in allowances:
         about = f"lint.toml allows {one.rule} for {one.object}"
         if one.rule not in known:

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from dbops.operations.migrate.forecast.facts import Hazard, Line
+
 TENANT_COLUMNS = ("tenant_id", "client_account_id", "workspace_id", "organization_id")
 
 
@@ -75,6 +77,7 @@ class Facts:
     code: tuple[Code, ...] = ()
     names: tuple[tuple[str, str], ...] = ()
     scripts: tuple[Script, ...] = ()
+    hazards: tuple[Hazard, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +95,7 @@ class Agreed:
 
     allowances: tuple[Allowance, ...] = ()
     tenant_columns: tuple[str, ...] = TENANT_COLUMNS
+    baseline: str | None = None  # up to this revision, a database is built empty: nobody waits
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +110,17 @@ class Silenced:
 
 
 @dataclass(frozen=True, slots=True)
+class Opinion:
+    """What squawk said of a statement, and what PostgreSQL showed."""
+
+    revision: str
+    number: int
+    rule: str
+    codes: tuple[str, ...]  # ours that mean the same
+    agreed: bool  # one of them was found; otherwise the clone showed none of it
+
+
+@dataclass(frozen=True, slots=True)
 class Linted:
     """What was judged of one target."""
 
@@ -114,3 +129,6 @@ class Linted:
     tables: int
     found: int
     silenced: tuple[Silenced, ...] = ()
+    forecast: tuple[Line, ...] = ()  # of the revisions that may meet rows
+    squawk: tuple[Opinion, ...] = ()
+    hazards: tuple[Hazard, ...] = ()

@@ -1,86 +1,146 @@
-"""Lint one database: its history, built in a scratch server, or the live one as it is."""
+"""Lint one database: its history, run in a scratch server, or the live one as it is with what is pending on it."""
 
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import psycopg
 
 from dbops.config.model import Config
-from dbops.engine import stop
-from dbops.engine.finding import Finding, failure
+from dbops.engine.finding import Finding, Severity, failure
 from dbops.engine.run import Run
 from dbops.errors import DbopsError, Stopped
-from dbops.operations.migrate import asking, history
+from dbops.operations.migrate import history
 from dbops.operations.migrate.facts import History
-from dbops.operations.migrate.lint import allow, observe, scratch
+from dbops.operations.migrate.forecast import phases, scratch, script, trial
+from dbops.operations.migrate.forecast import ready as forecasts
+from dbops.operations.migrate.forecast.facts import Hazard, Seen, Sizes
+from dbops.operations.migrate.forecast.ready import Asking, Forecast
+from dbops.operations.migrate.lint import allow, observe, squawk
+from dbops.operations.migrate.lint import facts as lints
 from dbops.operations.migrate.lint.check import check
-from dbops.operations.migrate.lint.facts import Facts, Linted, Script, Seen
+from dbops.operations.migrate.lint.facts import Agreed, Facts, Linted, Script
 from dbops.stores import postgres
 
 AGREED = "lint.toml"
-_LOCK_TIMEOUT_MS = 10_000  # nobody else is there
+_CONTRACTED = {"DBM110", "DBM111", "DBM135"}  # what a contract revision is for
 
 
 @dataclass(frozen=True, slots=True)
 class Judged:
     told: Linted
     findings: tuple[Finding, ...]
+    files: dict[str, Path]  # of the revisions
+    asked_squawk: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class _Looked:
+    catalog: lints.Seen
+    forecast: Forecast
 
 
 Judge = Callable[[str], Judged]
+_Look = Callable[[str, History, Agreed], _Looked]
 
 
 @contextmanager
 def on_history(config: Config, path: Path, run: Run) -> Generator[Judge]:
-    """Judge what each history builds from nothing. No server of the platform is asked."""
+    """Judge what each history builds from nothing, and each statement of it. No server of the platform is asked."""
+    del run
     with scratch.running() as create:
 
-        def look(target: str, known: History) -> Seen:
+        def look(target: str, known: History, agreed: Agreed) -> _Looked:
             place, section = history.folder(config, path), history.section(config, target)
+            written = script.read(place, section, target, first=None)
             dsn = create(target)
-            told = asking.about(place, section, target, run, config=path, dsn=dsn)
-            with asking.worker(told) as (ask, _):
-                for revision in known.revisions:
-                    stop.check()
-                    asking.revise(ask, asking.upgrade(revision.id), target, lock_timeout_ms=_LOCK_TIMEOUT_MS)
-            with postgres.translated(target), psycopg.connect(dsn, autocommit=True) as connection:
-                return observe.observe(connection)
+            empty = frozenset(one.id for one in known.until(agreed.baseline))
+            with postgres.translated(target):
+                tried = trial.tried(dsn, written, written.keys() - empty)
+                found = forecasts.of(tried, Sizes(empty=empty), target)
+                with psycopg.connect(dsn, autocommit=True) as connection:
+                    return _Looked(observe.observe(connection), found)
 
         yield lambda target: _judged(config, path, target, look, against="history")
 
 
 @contextmanager
 def on_databases(config: Config, path: Path, run: Run) -> Generator[Judge]:
-    """Judge the databases as they are. An allowance may cover what this one does not have: that is no finding."""
+    """Judge the databases as they are, and their pending revisions. An allowance may cover what this one lacks."""
+    with scratch.when_needed() as create:
 
-    def look(target: str, known: History) -> Seen:
-        del known
-        with postgres.connect(config.postgres[target], run, target=target) as connection:
-            return observe.observe(connection)
+        def look(target: str, known: History, agreed: Agreed) -> _Looked:
+            del agreed
+            with postgres.connect(config.postgres[target], run, target=target) as connection:
+                catalog = observe.observe(connection)
+            return _Looked(catalog, forecasts.of_pending(Asking(config, path, run), target, known, create))
 
-    yield lambda target: _judged(config, path, target, look, against="database")
+        yield lambda target: _judged(config, path, target, look, against="database")
 
 
-def _judged(config: Config, path: Path, target: str, look: Callable[[str, History], Seen], *, against: str) -> Judged:
+def _judged(config: Config, path: Path, target: str, look: _Look, *, against: str) -> Judged:
     place, section = history.folder(config, path), history.section(config, target)
     agreed = allow.read(place / "postgres" / section / AGREED, target)
     facts, stale, failed = Facts(target), False, ()
+    forecast, files = Forecast(), dict[str, Path]()
     try:
         files = history.files(place, section, target)
         facts = Facts(target, scripts=tuple(_script(id_, file, ()) for id_, file in files.items()))
         known = history.read(place, section, target)
-        seen = look(target, known)
+        looked = look(target, known, agreed)
         scripts = tuple(_script(each.id, files[each.id], each.up) for each in known.revisions)
-        facts, stale = Facts(target, seen.tables, seen.code, seen.names, scripts), against == "history"
+        forecast, seen = looked.forecast, looked.catalog
+        facts = Facts(target, seen.tables, seen.code, seen.names, scripts, _hazards(scripts, forecast))
+        if forecast.error is not None:
+            facts = replace(facts, tables=(), code=(), names=())
+            raise forecast.error  # told as every other failure
+        stale = against == "history"
     except Stopped:
         raise
     except DbopsError as error:  # what could not be judged is told beside what could: it is no pass
         failed = (failure(error, target),)
     findings, silenced = check(facts, agreed, stale=stale)
-    told = Linted(target, "revisions" if failed else against, len(facts.tables), len(findings), tuple(silenced))
-    return Judged(told, (*findings, *failed))
+    meeting_rows = _meeting_rows(facts.scripts, agreed, against)
+    lines = tuple(line for line in forecast.lines if line.revision in meeting_rows)
+    seen_there = [one for one in forecast.seen if one.revision in meeting_rows]
+    opinions = squawk.opinions(seen_there, facts.hazards)
+    told = Linted(
+        target,
+        "revisions" if failed else against,
+        len(facts.tables),
+        len(findings),
+        tuple(silenced),
+        lines,
+        opinions or (),
+        facts.hazards,
+    )
+    return Judged(told, (*findings, *failed), files, opinions is not None)
+
+
+def _meeting_rows(scripts: Sequence[Script], agreed: Agreed, against: str) -> set[str]:
+    """Name the revisions that may run while there are rows: those after the baseline."""
+    ids = [one.id for one in scripts]
+    if against == "history" and agreed.baseline in ids:
+        ids = ids[ids.index(agreed.baseline) + 1 :]
+    return set(ids)
+
+
+def _hazards(scripts: Sequence[Script], forecast: Forecast) -> tuple[Hazard, ...]:
+    """Add what the phases of revisions promise; what a contract revision is for is no surprise in one."""
+    of_revision: dict[str, list[Seen]] = {}
+    for one in forecast.seen:
+        of_revision.setdefault(one.revision, []).append(one)
+    phase = {one.id: phases.attribute(one.source, "phase") for one in scripts if one.id in of_revision}
+    found = [
+        replace(one, severity=Severity.INFO)
+        if one.code in _CONTRACTED and phase.get(one.revision) == phases.CONTRACT
+        else one
+        for one in forecast.hazards
+    ]
+    for revision, seen in of_revision.items():
+        found += phases.hazards(revision, phase.get(revision), seen)
+    return tuple(found)
 
 
 def _script(revision: str, file: Path, statements: tuple[str, ...]) -> Script:

@@ -3,8 +3,9 @@
 import os
 import secrets
 import tempfile
+import threading
 from collections.abc import Callable, Generator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import psycopg
@@ -34,6 +35,22 @@ def running() -> Generator[Callable[[str], str]]:
             yield lambda name: _create(servers.conninfo(server, password=password), name)
     finally:
         account.remove_folder(place)
+
+
+@contextmanager
+def when_needed() -> Generator[Callable[[str], str]]:
+    """Yield what makes a database, and starts the server for the first one."""
+    with ExitStack() as stack:
+        made: list[Callable[[str], str]] = []
+        one_at_a_time = threading.Lock()
+
+        def create(name: str) -> str:
+            with one_at_a_time:
+                if not made:
+                    made.append(stack.enter_context(running()))
+            return made[0](name)
+
+        yield create
 
 
 def _create(dsn: str, name: str) -> str:

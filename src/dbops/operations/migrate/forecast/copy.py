@@ -1,0 +1,52 @@
+"""The schema of a live database, without its rows, in a scratch database."""
+
+import psycopg
+from psycopg import sql
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
+
+from dbops import process
+from dbops.errors import CouldNotVerify
+from dbops.stores.postgres import Connection, translated
+
+_WHAT = (
+    *("--schema-only", "--no-owner", "--no-privileges", "--no-tablespaces", "--no-subscriptions"),
+    "--no-security-labels",
+    "--lock-wait-timeout=4s",  # it takes ACCESS SHARE on every table, and must not queue behind DDL
+)
+
+
+def copy(live: Connection, live_dsn: str, scratch_dsn: str, *, target: str) -> None:
+    """Copy it. What the scratch server cannot hold (an extension it lacks) is told as: could not verify."""
+    _roles(live, scratch_dsn, target)
+    try:
+        dumped = _run("pg_dump", live_dsn, _WHAT)
+        _run("psql", scratch_dsn, ("-X", "-q", "-v", "ON_ERROR_STOP=1", "-f", "-"), given=_without_public(dumped))
+    except process.ProgramFailed as error:
+        raise CouldNotVerify(
+            f"the schema could not be copied into a scratch server: {error.message}",
+            hint="the server's version and its extensions have to be installed here too",
+            target=target,
+        ) from error
+
+
+def _run(name: str, dsn: str, options: tuple[str, ...], *, given: bytes | None = None) -> bytes:
+    told = conninfo_to_dict(dsn)
+    secret = {"PGPASSWORD": str(told.pop("password"))} if "password" in told else {}
+    argv = [process.find(name), *options, "--dbname", make_conninfo("", **told)]
+    return process.run(argv, env=secret, input=given).out
+
+
+def _without_public(dump: bytes) -> bytes:
+    """Leave out the making of schema public: each database has it, whatever its owner did with it."""
+    return dump.replace(b"\nCREATE SCHEMA public;\n", b"\n")
+
+
+def _roles(live: Connection, scratch_dsn: str, target: str) -> None:
+    """Make the roles that policies name; who owns or may use what is not copied."""
+    names = live.execute("SELECT rolname::text FROM pg_roles WHERE rolname !~ '^pg_'").fetchall()
+    with translated(target), psycopg.connect(scratch_dsn, autocommit=True) as connection:
+        for (name,) in names:
+            try:
+                connection.execute(sql.SQL("CREATE ROLE {} NOLOGIN").format(sql.Identifier(name)))
+            except (psycopg.errors.DuplicateObject, psycopg.errors.UniqueViolation):
+                continue  # another database of the same run brought it

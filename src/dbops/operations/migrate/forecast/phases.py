@@ -1,0 +1,79 @@
+"""What the phase of a revision promises, and whether its statements keep it."""
+
+import ast
+import re
+from collections.abc import Iterator, Sequence
+
+from dbops.operations.migrate.forecast.codes import CODES
+from dbops.operations.migrate.forecast.facts import Hazard, Seen
+from dbops.operations.migrate.forecast.text import head, plain, short
+
+EXPAND, SWITCH, CONTRACT = "expand", "switch", "contract"
+
+_GATE = re.compile(r"\bdbops\b[\s\S]*\bgate|\bgate[\s\S]*\bdbops\b", re.IGNORECASE)
+_DESTROYS = re.compile(
+    r"DROP\s+(TABLE|SCHEMA|TYPE|VIEW|MATERIALIZED\s+VIEW|DOMAIN|SEQUENCE|FUNCTION|PROCEDURE|EXTENSION|DATABASE)\b"
+    r"|ALTER\s+TYPE\s+\S+\s+RENAME\b|ALTER\s+SCHEMA\s+\S+\s+RENAME\b",
+    re.IGNORECASE,
+)
+_CHANGES = {
+    "column dropped": "drops {0}.{1}",
+    "column renamed": "renames {0}.{1}",
+    "renamed": "renames {0}",
+    "type changed": "changes the type of {0}.{1}",
+    "dropped": "drops {0}",
+}
+
+
+def attribute(source: str, name: str) -> str | None:
+    """Read a module attribute of a revision, such as `phase = "expand"`, without importing it."""
+    for node in ast.parse(source).body:
+        match node:
+            case ast.Assign(targets=[ast.Name(id=found)], value=ast.Constant(value=str(value))) if found == name:
+                return value
+            case ast.AnnAssign(target=ast.Name(id=found), value=ast.Constant(value=str(value))) if found == name:
+                return value
+            case _:
+                pass
+    return None
+
+
+def hazards(revision: str, phase: str | None, seen: Sequence[Seen]) -> Iterator[Hazard]:
+    """Judge the statements of one revision."""
+    match phase:
+        case None | "switch":
+            return
+        case "expand":
+            for one in seen:
+                yield from (_hazard("DBM150", one, told) for told in dict.fromkeys(_destroys(one)))
+        case "contract":
+            if not any(_GATE.search(one.text) for one in seen):
+                yield _whole("DBM151", revision, CODES["DBM151"].says)
+        case _:
+            yield _whole("DBM152", revision, f"phase {phase!r} is none that there is")
+
+
+def asks_for_a_gate(seen: Sequence[Seen]) -> bool:
+    return any(_GATE.search(one.text) for one in seen)
+
+
+def _destroys(one: Seen) -> Iterator[str]:
+    for change in one.changes:
+        told = _CHANGES.get(change.what)
+        if told is not None and not (change.what == "renamed" and change.about & {"i", "I", "S"}):
+            yield told.format(change.table, change.name)
+    if head(one.text) in {"DELETE", "TRUNCATE"}:
+        yield "removes rows"
+    if (match := _DESTROYS.match(plain(one.text))) and not any(change.what == "dropped" for change in one.changes):
+        yield match[0].lower()
+
+
+def _hazard(code: str, one: Seen, told: str) -> Hazard:
+    rule = CODES[code]
+    message = f"{one.revision} statement {one.number}, {short(one.text)}: {told}, and phase is 'expand'"
+    return Hazard(code, rule.severity, one.revision, one.number, "", message, rule.recipe)
+
+
+def _whole(code: str, revision: str, told: str) -> Hazard:
+    rule = CODES[code]
+    return Hazard(code, rule.severity, revision, 0, "", f"{revision}: {told}", rule.recipe)

@@ -1,0 +1,87 @@
+"""Forecast the revisions that are pending on a live database, on a copy of its schema with its statistics."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from dbops.config.model import Config
+from dbops.engine.run import Run
+from dbops.errors import DbopsError, Refused
+from dbops.operations.migrate import history
+from dbops.operations.migrate.facts import History
+from dbops.operations.migrate.forecast import check, copy, scratch, script, sizes, told, trial
+from dbops.operations.migrate.forecast.facts import Hazard, Line, Seen, Sizes
+from dbops.operations.migrate.forecast.trial import Tried
+from dbops.operations.migrate.observe import observe
+from dbops.stores import postgres
+
+Create = Callable[[str], str]
+
+
+@dataclass(frozen=True, slots=True)
+class Asking:
+    """Whose databases, and on whose behalf."""
+
+    config: Config
+    path: Path
+    run: Run
+
+
+@dataclass(frozen=True, slots=True)
+class Forecast:
+    """What is to be expected of revisions; with an error, of those before it."""
+
+    seen: tuple[Seen, ...] = ()
+    hazards: tuple[Hazard, ...] = ()
+    lines: tuple[Line, ...] = ()
+    error: DbopsError | None = None
+
+
+def of(tried: Tried, sizes_: Sizes, target: str) -> Forecast:
+    """Judge what was seen."""
+    hazards = check.hazards(tried.seen, sizes_)
+    return Forecast(tried.seen, hazards, told.lines(tried.seen, hazards, sizes_), _told(tried, target))
+
+
+def _told(tried: Tried, target: str) -> DbopsError | None:
+    if tried.error is None:
+        return None
+    try:
+        with postgres.translated(target):
+            raise tried.error
+    except DbopsError as error:
+        last = tried.seen[-1] if tried.seen else None
+        error.message = f"revision {last.revision}: {error.message}" if last else error.message
+        return error
+
+
+def of_pending(asking: Asking, target: str, known: History, create: Create) -> Forecast:
+    """Run what is pending on a copy of the live schema; `create` makes the database for it."""
+    config = asking.config
+    place, section = history.folder(config, asking.path), history.section(config, target)
+    with postgres.connect(config.postgres[target], asking.run, target=target) as live:
+        stamp = observe(live, known, target=target).stamp
+        if stamp is not None and stamp not in known.ids:
+            raise Refused(f"{stamp} is no revision of this history", hint="dbops migrate status", target=target)
+        if not known.after(stamp):
+            return Forecast()
+        written = script.read(place, section, target, first=stamp)
+        scratch_dsn = create(target)
+        live_dsn = postgres.dsn(config.postgres[target], target=target)
+        copy.copy(live, live_dsn, scratch_dsn, target=target)
+        known_sizes = Sizes(known=sizes.observe(live))
+    with postgres.translated(target):
+        return of(trial.tried(scratch_dsn, written, written.keys()), known_sizes, target)
+
+
+def notes(config: Config, path: Path, target: str, run: Run) -> dict[str, tuple[str, ...]]:
+    """Tell what to expect of each pending revision, line by line: for the preview of `up`. It takes some seconds."""
+    known = history.read(history.folder(config, path), history.section(config, target), target)
+    with scratch.when_needed() as create:
+        found = of_pending(Asking(config, path, run), target, known, create)
+    by_revision: dict[str, list[str]] = {}
+    for line in found.lines:
+        by_revision.setdefault(line.revision, []).append(told.text(line))
+    if found.error is not None:
+        by_revision.setdefault(found.seen[-1].revision, []).append(f"fails: {found.error.message}")
+    return {revision: tuple(texts) for revision, texts in by_revision.items()}

@@ -1,0 +1,23 @@
+"""The little that is read from the text of a statement."""
+
+import re
+
+_COMMENT = re.compile(r"--[^\n]*|/\*[\s\S]*?\*/")
+_LONGEST = 72
+
+
+def plain(text: str) -> str:
+    """Leave out the comments before it."""
+    return _COMMENT.sub("", text).strip() if text.lstrip().startswith(("--", "/*")) else text.strip()
+
+
+def head(text: str) -> str:
+    """Return its first word."""
+    words = plain(text).split(None, 1)
+    return words[0].upper() if words else ""
+
+
+def short(text: str) -> str:
+    """Return it in one line that is not too long."""
+    line = " ".join(plain(text).split())
+    return line if len(line) <= _LONGEST else line[: _LONGEST - 1] + "…"
