@@ -92,6 +92,8 @@ def under_backup(folder: Path, *, segment_mb: int = 1, **more: Any) -> Generator
     live = Cluster(folder, server, home, more)
     with postgres.running(server, PASSWORD):
         stanza.create(home, server, PASSWORD, target=TARGET)
+        # what fails once is retried after 15 s unless told otherwise, and these tests break things on purpose
+        account.write_file(home.config, home.config.read_text().replace("[main]", "job-retry=0\n[main]"))
         write_toml(live)
         yield live
 

@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from dbops.operations.clusters.reach import samples
 from dbops.servers import account, alive, postgres
 
 import clustering
@@ -47,16 +48,28 @@ def codes(envelope: dict[str, Any]) -> set[str]:
     return {finding["code"] for finding in envelope["findings"]}
 
 
+_SLOW = (("compress-type=zst", "compress-type=gz"), ("compress-level=1", "compress-level=9"))
+
+
 def slow_down(live: clustering.Cluster, megabytes: int = 25) -> None:
     """Make a backup that takes some seconds: much data, the slowest compression."""
     text = live.stanza.config.read_text()
-    text = text.replace("compress-type=zst", "compress-type=gz").replace("compress-level=1", "compress-level=9")
+    for fast, slow in _SLOW:
+        text = text.replace(fast, slow)
     live.stanza.config.write_text(text.replace("process-max=2", "process-max=1"))
     with live.connect() as connection:
         connection.execute(
             "CREATE TABLE large AS SELECT g, md5(g::text) || md5((-g)::text) AS t"
             f" FROM generate_series(1, {megabytes * 8500}) g".encode()
         )
+
+
+def speed_up(live: clustering.Cluster) -> None:
+    """Let the next backup take no longer than it has to."""
+    text = live.stanza.config.read_text()
+    for fast, slow in _SLOW:
+        text = text.replace(slow, fast)
+    live.stanza.config.write_text(text.replace("process-max=1", "process-max=2"))
 
 
 def lock_of(live: clustering.Cluster) -> Path:
@@ -104,6 +117,7 @@ def test_it_takes_what_is_due_and_keeps_the_configuration_beside_it(
     assert backup("list")[0] == 6, "a plan takes nothing"
     code, told = backup("run", "--reason", "before the upgrade")
     assert (code, told["findings"]) == (0, [])
+    assert len(samples.kept(live.folder / "state", "main")) == 1, "a run tells the RPO where the server was"
     [first] = told["data"]["backups"]
     assert (first["kind"], first["page_errors"]) == ("full", False)
     assert first["size_bytes"] > first["repository_bytes"] > 0
@@ -190,8 +204,16 @@ def test_a_server_that_is_down_is_unreachable_and_a_stanza_that_nobody_knows_is_
     assert backup("list")[0] == 6, "the repository answers all the same"
     postgres.start(live.server)
     live.toml.write_text(live.toml.read_text().replace('stanza = "main"', 'stanza = "other"'))
-    assert backup("run")[0] == 9
+    code, told = backup("run")
+    assert (code, "dbops backup init --target main" in told["findings"][0]["hint"]) == (9, True), told
     assert backup("list")[0] == 5
+    for part in ("archive", "backup"):
+        account.make_folder(live.repository / part / "other")
+    code, told = backup("run")  # pgBackRest says otherwise when the folders are there
+    assert (code, "dbops backup init --target main" in told["findings"][0]["hint"]) == (9, True), told
+    live.stanza.config.unlink()
+    code, told = backup("run")
+    assert (code, "dbops backup init --target main" in told["findings"][0]["hint"]) == (9, True), told
 
 
 def test_a_broken_archive_command_is_told_with_what_the_archiver_says(backup: Ask, live: clustering.Cluster) -> None:
@@ -238,6 +260,7 @@ def test_a_signal_ends_pgbackrest_too_and_nothing_holds_its_lock(
     _, err = run.communicate(timeout=60)
     assert run.returncode == 128 + number, err
     assert is_free(lock_of(live))
+    speed_up(live)
     assert backup("run")[0] == 0
 
 
@@ -246,13 +269,13 @@ def test_workers_of_a_killed_backup_are_ended_by_the_next_run(backup: Ask, live:
     run = started(live)
     main = await_pgbackrest(live)
     workers = alive.family(main)[1:]
-    os.kill(run.pid, signal.SIGSTOP)  # it could end them by itself
+    for pid in (run.pid, *workers):
+        os.kill(pid, signal.SIGSTOP)  # dbops could end the workers by itself, and they could be done by themselves
     os.kill(main, signal.SIGKILL)
     run.kill()
     run.communicate(timeout=60)
-    for pid in workers:
-        os.kill(pid, signal.SIGSTOP)  # or they would be done before the next run looks
     assert not is_free(lock_of(live)), "the workers hold it"
+    speed_up(live)
     code, told = backup("run")
     assert (code, codes(told) & {"DBB205"}) == (0, {"DBB205"})
     assert told["data"]["backups"][0]["kind"] == "full"
@@ -283,6 +306,7 @@ def test_a_server_that_is_killed_during_the_backup_is_the_reason_that_is_told(
     assert run.returncode == 75, err
     assert "the server went away during the backup" in json.loads(out)["findings"][0]["message"]
     postgres.start(live.server)
+    speed_up(live)
     assert backup("run")[0] == 0
 
 
@@ -321,6 +345,7 @@ def test_on_a_terminal_it_tells_how_far_it_is_and_how_long_it_will_take(
     shown = Terminal([_DBOPS, "backup", "run", "--config", live.toml], cwd=live.folder, env=env, columns=200)
     try:
         shown.await_text(r"main: 0/2 full backup into repository 1 .*: \d+%, about .* left")
-        assert shown.end() == 0
+        shown.type("\x03")  # nobody waits for the rest, which may be over by now
+        assert shown.end() in {0, 130}
     finally:
         shown.close()

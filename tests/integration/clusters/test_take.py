@@ -80,7 +80,8 @@ def test_what_was_kept_can_be_read_back_also_when_the_vault_encrypts(live: clust
     live.toml.write_text(f'{live.toml.read_text()}recipients = ["{public}"]\nidentity = {{ file = "{file}" }}\n')
     live.pgbackrest("backup", "--type=full", "--no-expire-auto")
     one = newest(live)
-    folder = configuration.keep(live.config, clustering.TARGET, live.run(), one, live.toml)
+    found = configuration.gather(live.config, clustering.TARGET, live.run(), live.toml)
+    folder = configuration.keep(live.config, clustering.TARGET, live.run(), one, found)
     kept = configuration.recall(live.config, clustering.TARGET, label=one.label)
     assert kept is not None
     assert (kept.folder, kept.label) == (folder, one.label)

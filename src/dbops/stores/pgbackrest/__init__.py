@@ -4,8 +4,10 @@ from dbops.stores.pgbackrest.files import Listed, get, ls, sizes
 from dbops.stores.pgbackrest.program import run, run_as
 from dbops.stores.pgbackrest.said import Message, messages, out_of_space, told
 from dbops.stores.pgbackrest.stanzas import (
+    MISSING_DATA,
     MISSING_PATH,
     NO_BACKUPS,
+    NO_STANZA,
     OK,
     OTHER,
     ArchiveInfo,
@@ -19,8 +21,10 @@ from dbops.stores.pgbackrest.stanzas import (
 )
 
 __all__ = [
+    "MISSING_DATA",
     "MISSING_PATH",
     "NO_BACKUPS",
+    "NO_STANZA",
     "OK",
     "OTHER",
     "ArchiveInfo",

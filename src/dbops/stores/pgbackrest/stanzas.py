@@ -16,7 +16,8 @@ from dbops.redact import redact
 from dbops.stores.pgbackrest.program import run
 
 # The status of a stanza or of one of its repositories.
-OK, MISSING_PATH, NO_BACKUPS, OTHER = 0, 1, 2, 99
+OK, MISSING_PATH, NO_BACKUPS, MISSING_DATA, OTHER = 0, 1, 2, 3, 99
+NO_STANZA = frozenset({MISSING_PATH, MISSING_DATA})
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,7 @@ from dbops.engine import locks
 from dbops.engine.run import Run
 from dbops.errors import LockBusy, Refused
 from dbops.operations.clusters.restore.facts import Left
+from dbops.operations.clusters.restore.room import room
 from dbops.servers import account, scratch
 
 _MARK = "dbops-scratch.json"
@@ -39,10 +40,6 @@ class Scratch:
     @property
     def home(self) -> Path:
         return Path(self.folder)
-
-
-def room(state_dir: Path) -> Path:
-    return state_dir / "scratch"
 
 
 def describe(run: Run, target: str, to: Path | None) -> Scratch:

@@ -10,11 +10,12 @@ from dbops.engine.plan import Step
 from dbops.engine.run import Run
 from dbops.errors import DbopsError, LockBusy, Stopped
 from dbops.operations.clusters.restore import check, places, plan
+from dbops.operations.clusters.restore.room import room
 
 
 def swept(run: Run, now: datetime) -> tuple[Finding, ...]:
     """Remove what expired and what dead runs left. What cannot be removed is told, and keeps nobody from his work."""
-    if run.plan_only or not places.room(run.state_dir).is_dir():
+    if run.plan_only or not room(run.state_dir).is_dir():
         return ()
     try:
         places.sweep(run)

@@ -1,10 +1,11 @@
 """Doing one step of a run: what is told of it grows in `told` and `taken`."""
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
-from typing import assert_never
+from typing import TYPE_CHECKING, assert_never
 
 from dbops import process
 from dbops.config.model import Cluster, Config
@@ -13,7 +14,8 @@ from dbops.engine.finding import Finding
 from dbops.engine.plan import Step
 from dbops.engine.run import Progress, Run
 from dbops.errors import CouldNotVerify, DbopsError, LockBusy, Refused, Stopped, Unreachable, VerifiedBad
-from dbops.operations.clusters.take import archived, check, configuration, failures, orphans, progress
+from dbops.operations.clusters.ahead import Ahead
+from dbops.operations.clusters.take import archived, check, failures, orphans, progress
 from dbops.operations.clusters.take.facts import (
     Action,
     EndOrphans,
@@ -27,8 +29,12 @@ from dbops.operations.clusters.take.facts import (
 from dbops.operations.clusters.take.observe import settings
 from dbops.stores import pgbackrest
 
+if TYPE_CHECKING:
+    from dbops.operations.clusters.take.configuration import Gathered
+
 _LABEL = "new backup label = "
 _AGAIN_S = 0.5
+_STALE = timedelta(minutes=1)  # of what was gathered while a backup was taken: after a long one it is read anew
 
 
 @dataclass(slots=True)
@@ -44,6 +50,8 @@ class Doing:
     told: list[Finding] = field(default_factory=list[Finding])
     taken: list[Taken] = field(default_factory=list[Taken])
     places: Mapping[str, int] = field(default_factory=dict[str, int])  # of steps, for the progress
+    newest: pgbackrest.BackupInfo | None = None  # of what was taken
+    gathering: "tuple[float, Ahead[Gathered]] | None" = None  # since when
 
     @property
     def target(self) -> str:
@@ -82,19 +90,33 @@ def _take(doing: Doing, step: Step[Action], action: Take) -> None:
             Progress(doing.target, f"{step.summary}: {share}", doing.places.get(step.id, 0), len(doing.places))
         )
 
+    if doing.facts.vault:
+        doing.gathering = began, Ahead(lambda: _gathered(doing), "configuration")
     with progress.told_of(settings(doing.place).lock, tell):
         done = _backed_up(doing, action)
-    label = _label(done.out.decode("utf-8", "replace"))
-    one, archive_id = _of_label(doing, label, action.repository)
+    out = done.out.decode("utf-8", "replace")
+    stretch = archived.said(out, _archive(doing, action.repository))
+    looking = None if stretch is None else Ahead(lambda: _missing(doing, action, stretch), "archived")
+    one, archive_id = _of_label(doing, _label(out), action.repository)
     took = timedelta(seconds=clock.monotonic() - began)
     warned = [check.warned(doing.target, action.repository, one.label, text) for text in _warnings(done)]
     doing.told += [finding for finding in warned if finding is not None]
     if one.error and not any(finding.code == "DBB201" for finding in warned if finding is not None):
         doing.told.append(check.damaged(doing.target, one.label))
     doing.taken.append(_told(doing, one, took))
-    size = doing.facts.segment_size
-    if missing := archived.missing(doing.place, one, archive_id, size, target=doing.target):
+    doing.newest = max((one, doing.newest or one), key=_moment)
+    needed = archived.needed(one, archive_id)
+    if missing := looking.answer() if looking and stretch == needed else _missing(doing, action, needed):
         doing.told.append(check.lacks_wal(doing.target, one.label, missing))
+
+
+def _missing(doing: Doing, action: Take, stretch: archived.Stretch) -> tuple[str, ...]:
+    size, repository = doing.facts.segment_size, action.repository
+    return archived.missing(doing.place, stretch, size, target=doing.target, repository=repository)
+
+
+def _archive(doing: Doing, repository: int) -> str | None:
+    return next((one.archive for one in doing.facts.repositories if one.key == repository), None)
 
 
 def _backed_up(doing: Doing, action: Take) -> process.Finished:
@@ -164,17 +186,39 @@ def _keep(doing: Doing) -> None:
     """Keep the configuration beside the newest backup; without one there is nothing that it would belong to."""
     if not doing.wanted.configuration_only and not doing.taken:
         return  # no backup came of this run, which is told already
-    newest = max(
+    newest = doing.newest or max(
         (one for stanza in pgbackrest.info(doing.place, target=doing.target) for one in stanza.backups),
-        key=lambda one: (one.stopped, -one.repository),
+        key=_moment,
         default=None,
     )
     if newest is None:
         raise Refused("there is no backup yet that the configuration would belong to", target=doing.target)
+    from dbops.operations.clusters.take import configuration  # half of dbops, which pgBackRest need not wait for
+
     try:
-        folder = configuration.keep(doing.config, doing.target, doing.run, newest, doing.toml)
+        found = _configuration(doing)
+        folder = configuration.keep(doing.config, doing.target, doing.run, newest, found)
     except (Refused, Unreachable, VerifiedBad) as error:
         told = f"{newest.label} is complete, but its configuration was not kept: {error.message}"
         hint = "mend that, then: dbops backup run --configuration-only"
         raise type(error)(told, hint=hint, target=doing.target) from error
     doing.taken[:] = [replace(one, configuration=folder) for one in doing.taken]
+
+
+def _moment(one: pgbackrest.BackupInfo) -> tuple[datetime, int]:
+    return one.stopped, -one.repository
+
+
+def _gathered(doing: Doing) -> "Gathered":
+    from dbops.operations.clusters.take import configuration
+
+    return configuration.gather(doing.config, doing.target, doing.run, doing.toml)
+
+
+def _configuration(doing: Doing) -> "Gathered":
+    """Take what was gathered during the backup; where that has failed, asking again tells why, or no longer fails."""
+    since, ahead = doing.gathering or (0.0, None)
+    if ahead is not None and clock.monotonic() - since < _STALE.total_seconds():
+        with suppress(DbopsError):
+            return ahead.answer()
+    return _gathered(doing)

@@ -20,7 +20,7 @@ from datetime import datetime, timedelta
 
 from dbops import units
 from dbops.engine.finding import Finding, Severity
-from dbops.operations.clusters.take.facts import Facts, Orphan
+from dbops.operations.clusters.take.facts import NO_STANZA, Facts, Orphan
 
 _PAGES = re.compile(r"invalid page checksums? found in file (?P<file>.+) at pages? (?P<pages>[\d, -]+)")
 _SILENT = ("option 'repo1-retention-full' is not set", "-retention-full' is not set")
@@ -39,7 +39,7 @@ def before(facts: Facts) -> Iterator[Finding]:
     for one in facts.repositories:
         if not one.readable:
             message = f"repository {one.key} cannot be read, so it gets no backup: {one.message}"
-            yield Finding(Severity.ERROR, "DBB203", facts.target, message, _of_status(one.status))
+            yield Finding(Severity.ERROR, "DBB203", facts.target, message, _of_status(one.status, facts.target))
     if not facts.vault:
         message = "there is no vault, so the configuration is not kept: a bare host needs it beside the backup"
         yield Finding(Severity.WARNING, "DBB204", facts.target, message, 'add [vault] url = "file:///folder"')
@@ -50,8 +50,10 @@ def before(facts: Facts) -> Iterator[Finding]:
         yield Finding(Severity.WARNING, "DBB208", facts.target, message, "look at archive_command in the server's log")
 
 
-def _of_status(status: int) -> str:
-    return "bring it under backup: dbops backup init" if status == 1 else "pgbackrest info tells the same; see its log"
+def _of_status(status: int, target: str) -> str:
+    if status in NO_STANZA:
+        return f"bring it under backup: dbops backup init --target {target}"
+    return "pgbackrest info tells the same; see its log"
 
 
 def warned(target: str, repository: int, label: str, text: str) -> Finding | None:
@@ -93,7 +95,9 @@ def none_at_all(target: str, repository: int | None = None) -> Finding:
 
 def unlisted(target: str, repository: int | None, why: str, status: int = 99) -> Finding:
     where = "the backups" if repository is None else f"the backups of repository {repository}"
-    return Finding(Severity.UNKNOWN, "DBB211", target, f"{where} could not be listed: {why}", _of_status(status))
+    return Finding(
+        Severity.UNKNOWN, "DBB211", target, f"{where} could not be listed: {why}", _of_status(status, target)
+    )
 
 
 def too_old(target: str, newest: datetime, promised: timedelta, now: datetime) -> Finding | None:

@@ -2,6 +2,7 @@
 
 import contextlib
 import io
+import os
 import platform
 import re
 import tarfile
@@ -85,7 +86,7 @@ def gather(config: Config, target: str, run: Run, toml: Path | None) -> Gathered
         "databases": databases,
         "repositories": _repositories(place, own),
         "stanza": place.stanza,
-        "versions": {"dbops": dbops.__version__, "os": platform.platform(), **_packages()},
+        "versions": {"dbops": dbops.__version__, "os": _system(), **_packages()},
     }
     return Gathered(files, facts)
 
@@ -153,6 +154,12 @@ def _options(own: Settings) -> list[str]:
     return list(dict.fromkeys(name for name in names if re.match(r"repo[1-9]\d*-", name)))
 
 
+def _system() -> str:
+    """Say it as `platform.platform()` does, which starts a program for it."""
+    own = os.uname()
+    return "-".join((own.sysname, own.release, own.machine, "with", *platform.libc_ver()))
+
+
 def _packages() -> dict[str, str]:
     """List the packages of the server and its extensions, where dpkg knows them."""
     with contextlib.suppress(DbopsError):
@@ -166,11 +173,10 @@ def _packages() -> dict[str, str]:
 # ── In the vault ─────────────────────────────────────────────────────────────────────────────────
 
 
-def keep(config: Config, target: str, run: Run, backup: pgbackrest.BackupInfo, toml: Path | None) -> str:
+def keep(config: Config, target: str, run: Run, backup: pgbackrest.BackupInfo, found: Gathered) -> str:
     """Write the artifact that belongs to a backup; return its folder."""
     if config.vault is None:
         raise Refused("there is no vault for the configuration", target=target)
-    found = gather(config, target, run, toml)
     server = found.facts["server"]
     source = f"{server['system_id']}/{backup.repository}/{backup.label}"
     subject = artifact.Subject(STORE, target, KIND, source, backup.stopped)

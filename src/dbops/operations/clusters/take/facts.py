@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 READABLE = frozenset({0, 2})  # of a repository: ok; no backup yet
+NO_STANZA = frozenset({1, 3})  # of a repository: no folder of the stanza; nothing in it
 
 
 class Kind(StrEnum):
@@ -35,6 +36,7 @@ class Repository:
     message: str
     path: str | None = None
     sets: tuple[Set, ...] = ()
+    archive: str | None = None  # where the WAL of the cluster as it is now goes
 
     @property
     def readable(self) -> bool:

@@ -6,6 +6,8 @@ from pathlib import Path
 from dbops.config.model import Cluster, Config
 from dbops.engine.run import Run
 from dbops.errors import Refused
+from dbops.operations.clusters.ahead import Ahead
+from dbops.operations.clusters.reach import samples
 from dbops.operations.clusters.take import orphans
 from dbops.operations.clusters.take.facts import Archiver, Facts, Kind, Repository, Set
 from dbops.stores import pgbackrest, postgres
@@ -59,14 +61,18 @@ def _beside(main: Path, place: Cluster) -> Path:
 def observe(config: Config, target: str, run: Run) -> Facts:
     """Look at one cluster; its server has to answer."""
     place = config.cluster[target]
+    looking = Ahead(lambda: _stanza(place, target), "stanza")
     with postgres.connect(place, run, target=target) as connection:
         told = postgres.record(connection, _ARCHIVER)
-    stanza = _stanza(place, target)
+        if not run.plan_only:
+            samples.note(run.state_dir, target, samples.of(postgres.record(connection, samples.POSITION)))
+    dead = orphans.find(place)
+    stanza = looking.answer()
     return Facts(
         target,
         stanza.name,
         _repositories(place, stanza),
-        orphans.find(place),
+        dead,
         stanza.backup_running,
         Archiver(bool(told["failing"]), told["last_failed_wal"], told["last_failed_time"]),
         vault=config.vault is not None,
@@ -75,14 +81,24 @@ def observe(config: Config, target: str, run: Run) -> Facts:
 
 
 def _stanza(place: Cluster, target: str) -> pgbackrest.StanzaInfo:
-    found = [one for one in pgbackrest.info(place, target=target) if one.name == place.stanza]
-    if not found or found[0].status == pgbackrest.MISSING_PATH:
-        raise Refused(
-            f"no repository knows the stanza {place.stanza}",
-            hint=f"bring the cluster under backup: dbops backup init -t {target}",
-            target=target,
-        )
-    return found[0]
+    hint = f"bring the cluster under backup: dbops backup init --target {target}"
+    if place.pgbackrest_config is not None and not _may_be_there(place.pgbackrest_config):
+        raise Refused(f"{place.pgbackrest_config} is not there", hint=hint, target=target)
+    found = next((one for one in pgbackrest.info(place, target=target) if one.name == place.stanza), None)
+    places = () if found is None else found.repositories
+    if found is None or all(one.status in pgbackrest.NO_STANZA for one in places):
+        raise Refused(f"no repository knows the stanza {place.stanza}", hint=hint, target=target)
+    return found
+
+
+def _may_be_there(path: Path) -> bool:
+    try:
+        path.stat()
+    except FileNotFoundError:
+        return False
+    except OSError:  # closed to this account, not to the one that pgBackRest runs as
+        return True
+    return True
 
 
 def running(place: Cluster, *, target: str) -> bool:
@@ -99,9 +115,15 @@ def _repositories(place: Cluster, stanza: pgbackrest.StanzaInfo) -> tuple[Reposi
             one.message,
             own.option(f"repo{one.key}-path"),
             tuple(_set(each) for each in stanza.backups if each.repository == one.key),
+            _archive(stanza, one.key),
         )
         for one in stanza.repositories
     )
+
+
+def _archive(stanza: pgbackrest.StanzaInfo, repository: int) -> str | None:
+    own = [one for one in stanza.archives if one.repository == repository]
+    return max(own, key=lambda one: one.database_id).id if own else None
 
 
 def _set(one: pgbackrest.BackupInfo) -> Set:
