@@ -98,6 +98,11 @@ def _end_servers_of(place: Path) -> None:
         alive.end(pid)
 
 
+def fresh(base: Path, name: str) -> Path:
+    """Name a folder for a fixture of a module: such a fixture is set up again when others' tests came in between."""
+    return base / f"{name}-{uuid.uuid4().hex[:4]}"
+
+
 @pytest.fixture
 def folder(base: Path) -> Generator[Path]:
     """A fresh folder for one test, that the servers' account can enter."""

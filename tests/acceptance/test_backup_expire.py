@@ -11,6 +11,7 @@ from typing import Any
 import psycopg
 import pytest
 
+from conftest import fresh
 from dbops.engine import locks
 from dbops.operations.clusters import locks as backup_locks
 from dbops.servers import account
@@ -25,7 +26,7 @@ Ask = Callable[..., tuple[int, dict[str, Any]]]
 
 @pytest.fixture(scope="module")
 def shared(base: Path) -> Generator[Shelf]:
-    with expiring.shelf(base / "expire-a") as made:
+    with expiring.shelf(fresh(base, "expire-a")) as made:
         yield made
 
 

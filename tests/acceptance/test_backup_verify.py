@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 
+from conftest import fresh
+
 import proving
 from clustering import TARGET
 from proving import Proving, flip
@@ -18,7 +20,7 @@ Ask = Callable[..., tuple[int, dict[str, Any]]]
 
 @pytest.fixture(scope="module")
 def shared(base: Path) -> Generator[Proving]:
-    with proving.proving(base / "prove-a") as made:
+    with proving.proving(fresh(base, "prove-a")) as made:
         yield made
 
 

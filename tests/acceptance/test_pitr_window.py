@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from conftest import fresh
 from dbops.engine import clock
 from dbops.errors import ExitCode
 from dbops.servers import account, postgres
@@ -23,7 +24,7 @@ Dbops = Callable[..., CompletedProcess[str]]
 
 @pytest.fixture(scope="module")
 def world(base: Path) -> Generator[tuple[Cluster, dict[str, datetime]]]:
-    folder = base / "window"
+    folder = fresh(base, "window")
     folder.mkdir(mode=0o711)
     folder.chmod(0o711)
     with clustering.under_backup(folder) as live:

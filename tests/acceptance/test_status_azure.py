@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from azure.cosmos import CosmosClient, PartitionKey
 
+from conftest import fresh
 from dbops.engine import clock
 from dbops.servers import emulator
 from dbops.servers.emulator import Server
@@ -22,8 +23,8 @@ _SECRETS = {"COSMOS_KEY": _KEY, "ADMIN_KEY": _ADMIN, "QUERY_KEY": _QUERY}
 
 @pytest.fixture(scope="module")
 def azure(base: Path) -> Generator[Azure]:
-    cosmos = Server(base / "cosmos-of-status", "cosmos", {"key": _KEY})
-    search = Server(base / "search-of-status", "search", {"key": _ADMIN, "query_key": _QUERY})
+    cosmos = Server(fresh(base, "cosmos-of-status"), "cosmos", {"key": _KEY})
+    search = Server(fresh(base, "search-of-status"), "search", {"key": _ADMIN, "query_key": _QUERY})
     with emulator.running(cosmos), emulator.running(search):
         with CosmosClient(emulator.url(cosmos), _KEY) as client:
             database = client.create_database("workflows")

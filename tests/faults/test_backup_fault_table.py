@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from conftest import fresh
 from dbops.servers import account, alive, postgres
 
 import clustering
@@ -26,7 +27,7 @@ _DBOPS = Path(sys.executable).with_name("dbops")
 @pytest.fixture(scope="module")
 def live(base: Path) -> Generator[Cluster]:
     """A full backup, WAL behind it, and a timeline that was left for another one."""
-    folder = base / "fault-table"
+    folder = fresh(base, "fault-table")
     folder.mkdir(mode=0o711)
     folder.chmod(0o711)
     with clustering.under_backup(folder) as made:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from conftest import fresh
 from dbops.engine.finding import Severity, Verdict
 from dbops.operations.clusters.prove.facts import Outcome
 from dbops.servers import postgres
@@ -20,7 +21,7 @@ Damage = Callable[[Proving], object]
 
 @pytest.fixture(scope="module")
 def shared(base: Path) -> Generator[Proving]:
-    with proving.proving(base / "prove-f") as made:
+    with proving.proving(fresh(base, "prove-f")) as made:
         yield made
 
 

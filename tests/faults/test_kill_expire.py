@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from conftest import fresh
 from dbops import process
 from dbops.servers import account, alive
 from dbops.stores import pgbackrest
@@ -24,7 +25,7 @@ _CHAIN = 5
 
 @pytest.fixture(scope="module")
 def shelf(base: Path) -> Generator[Shelf]:
-    with expiring.shelf(base / "expire-k") as made:
+    with expiring.shelf(fresh(base, "expire-k")) as made:
         yield made
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from conftest import fresh
 from dbops.servers import alive
 
 import clustering
@@ -17,7 +18,7 @@ _CHAIN = 3
 
 @pytest.fixture(scope="module")
 def live(base: Path) -> Generator[Cluster]:
-    folder = base / "restore-k"
+    folder = fresh(base, "restore-k")
     folder.mkdir(mode=0o711)
     folder.chmod(0o711)
     with clustering.under_backup(folder) as made:

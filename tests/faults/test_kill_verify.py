@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from conftest import fresh
 from dbops.stores import pgbackrest
 
 import proving
@@ -17,7 +18,7 @@ from proving import Proving
 
 @pytest.fixture(scope="module")
 def shared(base: Path) -> Generator[Proving]:
-    with proving.proving(base / "prove-k") as made:
+    with proving.proving(fresh(base, "prove-k")) as made:
         yield made
 
 

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from conftest import fresh
 from dbops.engine import clock
 from dbops.errors import VerifiedBad
 from dbops.operations.clusters.reach import ready as reaching
@@ -53,7 +54,7 @@ print(list(Path(disk).iterdir()))
 
 @pytest.fixture(scope="module")
 def live(base: Path) -> Generator[Cluster]:
-    folder = base / "restore-f"
+    folder = fresh(base, "restore-f")
     folder.mkdir(mode=0o711)
     folder.chmod(0o711)
     with clustering.under_backup(folder) as made:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from conftest import fresh
 from dbops.engine import clock
 from dbops.engine.finding import Verdict
 from dbops.errors import LockBusy, Refused
@@ -34,7 +35,7 @@ from expiring import Shelf
 
 @pytest.fixture(scope="module")
 def shared(base: Path) -> Generator[Shelf]:
-    with expiring.shelf(base / "expire-i") as made:
+    with expiring.shelf(fresh(base, "expire-i")) as made:
         yield made
 
 

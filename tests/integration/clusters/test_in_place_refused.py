@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from conftest import fresh
 from dbops.servers import postgres
 
 import in_place
@@ -13,7 +14,7 @@ from clustering import PASSWORD, Cluster, under_backup, write_toml
 
 @pytest.fixture(scope="module")
 def made(base: Path) -> Generator[Cluster]:
-    place = base / "refused"
+    place = fresh(base, "refused")
     place.mkdir(mode=0o711)
     with under_backup(place) as cluster:
         cluster.keep("first")
@@ -25,7 +26,7 @@ def made(base: Path) -> Generator[Cluster]:
 
 @pytest.fixture(scope="module")
 def other(base: Path) -> Generator[postgres.Server]:
-    with postgres.running(postgres.Server(base / "other", durable=False), PASSWORD) as server:
+    with postgres.running(postgres.Server(fresh(base, "other"), durable=False), PASSWORD) as server:
         yield server
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
+from conftest import fresh
 from dbops.engine import clock, stop
 from dbops.errors import CouldNotVerify, Refused, Stopped
 from dbops.operations.clusters.reach import ready
@@ -39,7 +40,7 @@ def _label(live: Cluster) -> str:
 
 @pytest.fixture(scope="module")
 def story(base: Path) -> Generator[Story]:
-    folder = base / "reach"
+    folder = fresh(base, "reach")
     folder.mkdir(mode=0o711)
     folder.chmod(0o711)
     with clustering.under_backup(folder) as live:
