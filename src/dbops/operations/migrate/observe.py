@@ -1,7 +1,11 @@
 """Look at a database: what is stamped, what is there, and what its owner may do."""
+# ruff: noqa: S608  # the parts are names and SQL of the revision's author
+
+from typing import LiteralString
 
 from dbops.operations.migrate import catalog
-from dbops.operations.migrate.facts import Database, Entry, History
+from dbops.operations.migrate.concurrently import BUILDER
+from dbops.operations.migrate.facts import Database, Entry, History, Invalid
 from dbops.stores import ledger
 from dbops.stores.postgres import Connection
 
@@ -15,6 +19,13 @@ _FILLED = """
     SELECT DISTINCT coalesce(pg_partition_root(c.oid), c.oid)::regclass::text
       FROM pg_class c WHERE c.relkind = 'r' AND c.relnamespace = to_regnamespace('public')
        AND pg_relation_size(c.oid) > 0"""
+# An index of partitions is invalid until each of them has its part: that is no leftover.
+_INVALID: LiteralString = f"""
+    SELECT n.nspname, c.relname, i.indrelid::regclass::text, r.oid::regclass::text, ({BUILDER})
+      FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid JOIN pg_namespace n ON n.oid = c.relnamespace
+      LEFT JOIN pg_class r ON r.oid = pg_partition_root(i.indrelid)
+     WHERE NOT i.indisvalid AND c.relkind = 'i' AND n.nspname NOT IN ('dbops', 'dbops_attic') AND n.nspname !~ '^pg_'
+     ORDER BY 1, 2"""
 _ENTRIES = """
     SELECT at, run, actor, kind, detail ->> 'revision' FROM dbops.entries
      WHERE target = %s AND subject = 'schema' ORDER BY id"""
@@ -26,7 +37,7 @@ def observe(connection: Connection, history: History, *, target: str) -> Databas
     stamps = connection.execute("SELECT version_num FROM public.alembic_version").fetchall() if stamped else []
     roles = connection.execute("SELECT rolname FROM pg_roles WHERE rolname = ANY(%s)", (sorted(history.roles),))
     named = [sorted(history.extensions)]
-    objects = [name.partition("(")[0] for name in catalog.observe(connection)]
+    objects = [name.partition("(")[0].replace('"', "") for name in catalog.observe(connection)]
     return Database(
         stamps=tuple(sorted(stamp for (stamp,) in stamps)),
         objects=frozenset(objects),
@@ -37,7 +48,15 @@ def observe(connection: Connection, history: History, *, target: str) -> Databas
         may_create_roles=creates_roles,
         superuser=superuser,
         ledger=ledger.observe(connection, target=target),
+        invalid=tuple(
+            Invalid(schema, name, _plain(table), root and _plain(root), builder)
+            for schema, name, table, root, builder in connection.execute(_INVALID).fetchall()
+        ),
     )
+
+
+def _plain(name: str) -> str:
+    return name.removeprefix("public.").replace('"', "")
 
 
 def entries(connection: Connection, *, target: str) -> list[Entry]:
