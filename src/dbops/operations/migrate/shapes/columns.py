@@ -1,0 +1,172 @@
+"""Columns beside columns: rename, another type, split, merge, values of enums; or columns that only come. Pure."""
+
+# ruff: noqa: S608  # the parts are names and SQL of the revision's author
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from dbops.engine.plan import literal
+from dbops.operations.migrate.shapes import dual
+from dbops.operations.migrate.shapes.dual import Dual
+from dbops.operations.migrate.shapes.filled import let_no_nulls_in, prove_no_nulls
+from dbops.operations.migrate.shapes.guarded import block, oid, quoted
+from dbops.operations.migrate.shapes.shape import KEY, ROWS, Comparison, Do, Filling, OldNames
+
+
+@dataclass(frozen=True, slots=True)
+class New:
+    """A column to come. NOT NULL is proved and set when the old columns go; so is the default, if there are any."""
+
+    name: str
+    type: str
+    not_null: bool = False
+    default: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Columns:
+    """Replace old columns by new ones: `up` gives each new one, `down` each old one, as SQL over the row `r`.
+
+    Without `old`, columns are added. A default that is the same for all rows is all that takes; one that is another
+    for each row (`up`, such as gen_random_uuid()) is given to new rows at once, to the others by the backfill.
+
+    `lossy` says that not every value survives the way there and back, as where two columns become one. A row is then
+    good when either side follows from the other; without it, both have to.
+
+    Names of columns are plain, as the catalog has them. The table and expressions are SQL; what they use beyond
+    pg_catalog and public needs its schema. Expressions see no generated columns: these are computed after triggers.
+    """
+
+    table: str
+    new: tuple[New, ...]
+    old: tuple[str, ...] = ()
+    up: Mapping[str, str] = field(default_factory=dict[str, str])
+    down: Mapping[str, str] = field(default_factory=dict[str, str])
+    lossy: bool = False
+
+    def __post_init__(self) -> None:
+        """Refuse a direction that is missing: what one side writes would be lost for the other."""
+        known = {one.name for one in self.new}
+        if len(known) != len(self.new) or not known or known & set(self.old):
+            raise ValueError(f"{self.table}: new columns need names of their own")
+        wanted = known if self.old else set[str]()
+        for told, wrong in (
+            ("up", (wanted - set(self.up)) | (set(self.up) - known)),
+            ("down", set(self.old) ^ set(self.down)),
+        ):
+            if wrong:
+                raise ValueError(f"{self.table}: {told} has to name each column once: {', '.join(sorted(wrong))}")
+        if not self.old and any(dual.as_new(one) != one for one in self.up.values()):
+            raise ValueError(
+                f"{self.table}: what follows from other columns names them in old, or is a generated column"
+            )
+
+    def expand(self, change: str) -> tuple[Do, ...]:
+        if self.old:
+            columns = ", ".join(f"ADD COLUMN {quoted(one.name)} {one.type}" for one in self.new)
+            return (Do(f"ALTER TABLE {self.table} {columns}"), *dual.install(change, self._dual))
+        columns = ", ".join(f"ADD COLUMN {self._added(one)}" for one in self.new)
+        later = ", ".join(
+            f"ALTER COLUMN {quoted(one.name)} SET DEFAULT {one.default or self.up[one.name]}"
+            for one in self.new
+            if one.name in self.up
+        )
+        added = Do(f"ALTER TABLE {self.table} {columns}")
+        return (added, Do(f"ALTER TABLE {self.table} {later}")) if later else (added,)
+
+    def undo(self, change: str) -> tuple[Do, ...]:
+        drop = Do(f"ALTER TABLE {self.table} {', '.join(f'DROP COLUMN {quoted(one.name)}' for one in self.new)}")
+        if not self.old:
+            return (drop,)
+        return (dual.give_back(change, self.table), *dual.remove(change, self.table), drop)
+
+    def filling(self) -> Filling | None:
+        if not self.up:
+            return None
+        assigned = ", ".join(f"{quoted(name)} = ({expression})" for name, expression in self.up.items())
+        statement = f"UPDATE {self.table} AS r SET {assigned} WHERE {ROWS} AND {self._unfilled}"
+        return Filling(self.table, statement, self.table)
+
+    def comparisons(self) -> tuple[Comparison, ...]:
+        if not self.up:
+            return ()
+        missing = "".join(f" OR r.{quoted(one.name)} IS NULL" for one in self.new if one.not_null)
+        forward = Comparison(self.table, self._keys(f"({self._unfilled}{missing})"))
+        if not self.old:
+            return (forward,)
+        back = f"({self._dual.differs_down})" + (f" AND ({self._dual.differs_up})" if self.lossy else "")
+        return (forward, Comparison(self.table, self._keys(back), "back"))
+
+    def swap(self, change: str) -> tuple[Do, ...]:
+        del change
+        return ()
+
+    def swap_back(self, change: str) -> tuple[Do, ...]:
+        del change
+        return ()
+
+    def contract(self, change: str) -> tuple[Do, ...]:
+        late = self.new if self.old else tuple(one for one in self.new if one.name in self.up)
+        not_null = tuple(one.name for one in late if one.not_null)
+        actions = [f"DROP COLUMN {quoted(name)}" for name in self.old]
+        actions += [
+            f"ALTER COLUMN {quoted(one.name)} SET DEFAULT {one.default}" for one in late if self.old and one.default
+        ]
+        return (
+            *prove_no_nulls(change, self.table, not_null),
+            *(dual.remove(change, self.table) if self.old else ()),
+            *self._keep_sequences(),
+            *((Do(f"ALTER TABLE {self.table} {', '.join(reversed(actions))}"),) if actions else ()),
+            *let_no_nulls_in(change, self.table, not_null),
+        )
+
+    def old_names(self) -> OldNames | None:
+        return OldNames(self.table, self.old) if self.old else None
+
+    @property
+    def _dual(self) -> Dual:
+        return Dual(self.table, self.old, tuple(one.name for one in self.new), self.up, self.down)
+
+    @property
+    def _unfilled(self) -> str:
+        """Find the rows that the backfill has to fill. What a new client wrote follows from nothing that is older."""
+        if not self.old:
+            return "(" + " OR ".join(f"r.{quoted(name)} IS NULL" for name in self.up) + ")"
+        unwritten = f" AND (NOT ({self._dual.given}) OR {self._dual.differs_down})" if self.lossy else ""
+        return f"(({self._dual.differs_up}){unwritten})"
+
+    def _keys(self, condition: str) -> str:
+        return f"SELECT {KEY} FROM {self.table} AS r WHERE {ROWS} AND {condition}"
+
+    def _added(self, one: New) -> str:
+        if one.name in self.up:
+            return f"{quoted(one.name)} {one.type}"
+        default = f" DEFAULT {one.default}" if one.default is not None else ""
+        return f"{quoted(one.name)} {one.type}{default}{' NOT NULL' if one.not_null else ''}"
+
+    def _keep_sequences(self) -> tuple[Do, ...]:
+        """A sequence goes with the column that owns it: the default of the new one may go on to use it."""
+        if not self.old or len(self.new) != 1 or "nextval" not in (self.new[0].default or ""):
+            return ()
+        old = f"ARRAY[{', '.join(map(literal, self.old))}]::text[]"
+        return (
+            Do(
+                block(f"""DECLARE
+    one record;
+BEGIN
+    FOR one IN
+        SELECT d.objid::regclass AS sequence
+          FROM pg_catalog.pg_depend d JOIN pg_catalog.pg_attribute a
+            ON a.attrelid = d.refobjid AND a.attnum = d.refobjsubid
+         WHERE d.classid = 'pg_catalog.pg_class'::regclass AND d.refobjid = {oid(self.table)} AND d.deptype = 'a'
+           AND a.attname = ANY({old})
+           AND EXISTS (SELECT FROM pg_catalog.pg_class c WHERE c.oid = d.objid AND c.relkind = 'S')
+    LOOP
+        EXECUTE format('ALTER SEQUENCE %s OWNED BY {_in_format(self.table, self.new[0].name)}', one.sequence);
+    END LOOP;
+END""")
+            ),
+        )
+
+
+def _in_format(table: str, column: str) -> str:
+    return f"{table}.{quoted(column)}".replace("%", "%%").replace("'", "''")

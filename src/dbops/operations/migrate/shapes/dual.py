@@ -1,0 +1,249 @@
+"""Old and new columns of one table, kept alike by triggers while clients of both are at work. Pure.
+
+They decide by values, for which columns a statement names says little: other triggers assign some, and an ORM writes
+all. Ours have names that sort last, so that what other BEFORE triggers assign counts, and are ENABLE ALWAYS: what is
+loaded with session_replication_role = replica is kept alike too.
+
+UPDATE  the side that changed decides. Where both did, and neither follows from the other, the new one decides.
+INSERT  the side that was given decides; NULL in all columns of a side means "not given". Where both were given, and
+        neither follows from the other, the new one decides.
+
+Each decision against a value that was given or changed is a conflict, and counted with dbops.conflict().
+
+The defaults of the old columns become a trigger that sorts first and acts where neither side was given: a DEFAULT
+would let the old side look given, whenever a new client leaves it out. For INSERT, an explicit NULL is the same as a
+column left out, so a nullable column with a default gets its default; an UPDATE to NULL is kept.
+
+A new value that says what the old one says changes nothing, so the batches of a backfill leave the old side alone;
+they set dbops.backfill = on besides, which an expression that is not deterministic does not get around.
+"""
+
+# ruff: noqa: S608  # the parts are names and SQL of the revision's author
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from dbops.engine.plan import literal
+from dbops.operations.migrate.shapes import names
+from dbops.operations.migrate.shapes.guarded import beside, block, oid, quoted
+from dbops.operations.migrate.shapes.shape import Do
+
+BACKFILL = "dbops.backfill"  # a setting: `on` in the transactions of a backfill
+PATH = "pg_catalog, public, pg_temp"  # as revisions have it: expressions are resolved so, whoever writes
+
+_TRIGGERS = ("down_insert", "down_update", "up_insert", "up_update")  # in the order in which they fire
+_FUNCTIONS = ("down", "up")
+_TOKEN = re.compile(r"""'(?:[^']|'')*'|"(?:[^"]|"")*"|\$(\w*)\$.*?\$\1\$|(?<![\w.$"])r\.""", re.DOTALL | re.IGNORECASE)
+# What resolves to the same under any search_path: columns, literals, casts, and what is syntax.
+_PLAIN = re.compile(
+    r"""'(?:[^']|'')*'|"(?:[^"]|"")*"|\br\.\w+|::\s*\w+(?:\.\w+)?|[\s()\[\],.\d]"""
+    r"|\b(?:coalesce|nullif|case|when|then|else|end|is|not|null|and|or|true|false|double|precision|varying"
+    r"|with|without|time|zone)\b",
+    re.IGNORECASE,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Dual:
+    """Which columns say the same, and how one side follows from the other: expressions over the row `r`."""
+
+    table: str
+    old: tuple[str, ...]
+    new: tuple[str, ...]
+    up: Mapping[str, str]
+    down: Mapping[str, str]
+
+    @property
+    def differs_up(self) -> str:
+        """The condition (over r) that the new side is not what follows from the old one."""
+        return " OR ".join(f"r.{quoted(name)} IS DISTINCT FROM ({self.up[name]})" for name in self.new)
+
+    @property
+    def differs_down(self) -> str:
+        return " OR ".join(f"r.{quoted(name)} IS DISTINCT FROM ({self.down[name]})" for name in self.old)
+
+    @property
+    def given(self) -> str:
+        return " OR ".join(f"r.{quoted(name)} IS NOT NULL" for name in self.new)
+
+
+def install(change: str, dual: Dual) -> tuple[Do, ...]:
+    """Make the triggers, once the new columns are there; take the defaults of the old ones over."""
+    return (
+        Do(_take_over(change, dual)),
+        Do(_function(change, dual, "down", dual.down, dual.old, conflict=True)),
+        Do(_function(change, dual, "up", dual.up, dual.new)),
+        *(Do(_trigger(change, dual, kind)) for kind in _TRIGGERS),
+        Do(always(dual.table, [names.name(kind, change, dual.table) for kind in _TRIGGERS])),
+    )
+
+
+def remove(change: str, table: str) -> tuple[Do, ...]:
+    """Remove triggers and functions; what is missing was removed already."""
+    first = names.name("default", change, table, prefix=names.FIRST)
+    triggers = [first, *(names.name(kind, change, table) for kind in _TRIGGERS)]
+    functions = [names.name(kind, change, table) for kind in ("default", *_FUNCTIONS)]
+    return (
+        *(Do(f"DROP TRIGGER IF EXISTS {quoted(name)} ON {table}") for name in triggers),
+        *(Do(f"DROP FUNCTION IF EXISTS {beside(table, name)}()") for name in functions),
+    )
+
+
+def give_back(change: str, table: str) -> Do:
+    """Give the old columns the defaults that they had, word for word; to be done before remove()."""
+    kept = literal(f"{beside(table, names.name('default', change, table))}()")
+    return Do(
+        block(f"""DECLARE
+    named regclass := {literal(table)}::regclass;
+    kept jsonb := pg_catalog.obj_description(pg_catalog.to_regprocedure({kept}), 'pg_proc');
+    path text := pg_catalog.current_setting('search_path');
+    one record;
+BEGIN
+    PERFORM pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
+    FOR one IN SELECT key, value FROM jsonb_each_text(kept) LOOP
+        EXECUTE format('ALTER TABLE %s ALTER COLUMN %I SET DEFAULT %s', named, one.key, one.value);
+    END LOOP;
+    PERFORM pg_catalog.set_config('search_path', path, true);
+END""")
+    )
+
+
+def always(table: str, triggers: Sequence[str]) -> str:
+    """Let triggers fire whatever session_replication_role is."""
+    return f"ALTER TABLE {table} " + ", ".join(f"ENABLE ALWAYS TRIGGER {quoted(name)}" for name in triggers)
+
+
+def as_new(expression: str) -> str:
+    """Write an expression over `r` as the condition of a trigger needs it."""
+    return _TOKEN.sub(lambda match: "NEW." if match[0] in ("r.", "R.") else match[0], expression)
+
+
+def fixed_path(expressions: Sequence[str]) -> str:
+    """Fix the search path of a function, which costs as much as the function, where its expressions depend on it."""
+    return "" if all(_PLAIN.sub("", one) == "" for one in expressions) else f" SET search_path = {PATH}"
+
+
+def _function(
+    change: str,
+    dual: Dual,
+    kind: str,
+    expressions: Mapping[str, str],
+    columns: Sequence[str],
+    *,
+    conflict: bool = False,
+) -> str:
+    # In an INSERT, old is NULL: there a value that was given has changed.
+    changed = " OR ".join(f"r.{quoted(name)} IS DISTINCT FROM old.{quoted(name)}" for name in columns)
+    told = f"    IF {changed} THEN\n{_count(change)}\n    END IF;\n" if conflict else ""
+    assigned = "".join(f"    r.{quoted(name)} := ({expressions[name]});\n" for name in columns)
+    body = f"DECLARE\n    r ALIAS FOR new;\nBEGIN\n{told}{assigned}    RETURN r;\nEND"
+    return function(change, dual.table, kind, body, list(expressions.values()))
+
+
+def function(change: str, table: str, kind: str, body: str, expressions: Sequence[str]) -> str:
+    """Write a trigger function whose body holds these expressions."""
+    tag = "$dbops$"
+    while tag in body:
+        tag = f"{tag[:-1]}_$"
+    head = f"CREATE FUNCTION {beside(table, names.name(kind, change, table))}() RETURNS trigger LANGUAGE plpgsql"
+    return f"{head}{fixed_path(expressions)} AS {tag}\n{body}\n{tag}"
+
+
+def _count(change: str) -> str:
+    """Count a conflict where the ledger is there and lets us; the write goes on whatever becomes of the count."""
+    return f"""        BEGIN
+            PERFORM dbops.conflict({literal(change)});
+        EXCEPTION WHEN undefined_function OR invalid_schema_name OR undefined_table OR insufficient_privilege THEN
+            NULL;
+        END;"""
+
+
+def _trigger(change: str, dual: Dual, kind: str) -> str:
+    function_kind, event = kind.split("_")
+    name = quoted(names.name(kind, change, dual.table))
+    runs = beside(dual.table, names.name(function_kind, change, dual.table))
+    return (
+        f"CREATE TRIGGER {name} BEFORE {event.upper()} ON {dual.table} FOR EACH ROW\n"
+        f"    WHEN ({_when(dual, kind)})\n    EXECUTE FUNCTION {runs}()"
+    )
+
+
+def _when(dual: Dual, kind: str) -> str:
+    """Conditions cost far less than a call: most rows meet none of them."""
+    new_changed = " OR ".join(f"NEW.{quoted(name)} IS DISTINCT FROM OLD.{quoted(name)}" for name in dual.new)
+    old_changed = " OR ".join(f"NEW.{quoted(name)} IS DISTINCT FROM OLD.{quoted(name)}" for name in dual.old)
+    disagree = f"({as_new(dual.differs_up)}) AND ({as_new(dual.differs_down)})"
+    given = as_new(dual.given)
+    match kind:
+        case "down_insert":
+            return f"({given}) AND {disagree}"
+        case "down_update":
+            no_filling = f"pg_catalog.current_setting({literal(BACKFILL)}, true) IS DISTINCT FROM 'on'"
+            return f"({new_changed}) AND {disagree} AND {no_filling}"
+        case "up_insert":
+            return f"NOT ({given})"
+        case _:
+            return f"({old_changed}) AND NOT ({new_changed})"
+
+
+def _take_over(change: str, dual: Dual) -> str:
+    """Look the defaults up when it is run: the script of a revision is complete without a database.
+
+    Expressions are tried under the search path that they will have, and columns of another open change are refused.
+    """
+    trigger = quoted(names.name("default", change, dual.table, prefix=names.FIRST))
+    runs = beside(dual.table, names.name("default", change, dual.table))
+    old = f"ARRAY[{', '.join(map(literal, dual.old))}]::text[]"
+    every = f"({'), ('.join([*dual.up.values(), *dual.down.values()])})"
+    tried = f"SELECT {every} FROM "
+    clash = "a column belongs to a change that is still open: "
+    return block(f"""DECLARE
+    named regclass := {literal(dual.table)}::regclass;
+    path text := pg_catalog.current_setting('search_path');
+    body text := '';
+    kept jsonb := '{{}}';
+    other text;
+    one record;
+BEGIN
+    SELECT min(t.tgname) INTO other
+      FROM pg_catalog.pg_trigger t
+      JOIN pg_catalog.pg_depend d ON d.classid = 'pg_catalog.pg_trigger'::regclass AND d.objid = t.oid
+      JOIN pg_catalog.pg_attribute a ON a.attrelid = d.refobjid AND a.attnum = d.refobjsubid
+     WHERE t.tgrelid = named AND d.refobjid = named AND t.tgname ~ '^[~!]dbops_' AND a.attname = ANY({old});
+    IF other IS NOT NULL THEN
+        RAISE EXCEPTION USING ERRCODE = 'object_in_use', MESSAGE = {literal(clash)} || other;
+    END IF;
+    PERFORM pg_catalog.set_config('search_path', {literal(PATH)}, true);
+    EXECUTE {literal(tried)} || named || ' AS r WHERE false';
+    PERFORM pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
+    FOR one IN
+        SELECT a.attname, pg_get_expr(d.adbin, d.adrelid) AS told
+          FROM pg_attribute a JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
+         WHERE a.attrelid = {oid(dual.table)} AND a.attname = ANY({old}) AND a.attgenerated = '' ORDER BY a.attnum
+    LOOP
+        EXECUTE format('ALTER TABLE %s ALTER COLUMN %I DROP DEFAULT', named, one.attname);
+        body := body || format(E'    IF r.%1$I IS NULL THEN\\n        r.%1$I := %2$s;\\n    END IF;\\n',
+                               one.attname, one.told);
+        kept := kept || jsonb_build_object(one.attname, one.told);
+    END LOOP;
+    PERFORM pg_catalog.set_config('search_path', path, true);
+    IF body <> '' THEN
+        EXECUTE format({literal(f"CREATE FUNCTION {_per_cent(runs)}() RETURNS trigger LANGUAGE plpgsql AS %L")},
+                       E'DECLARE\\n    r ALIAS FOR new;\\nBEGIN\\n' || body || E'    RETURN r;\\nEND');
+        EXECUTE format({literal(f"COMMENT ON FUNCTION {_per_cent(runs)}() IS %L")}, kept);
+        EXECUTE {literal(_default_trigger(dual, trigger, runs))};
+        {always(dual.table, [names.name("default", change, dual.table, prefix=names.FIRST)])};
+    END IF;
+END""")
+
+
+def _default_trigger(dual: Dual, trigger: str, runs: str) -> str:
+    some = " OR ".join(f"NEW.{quoted(name)} IS NULL" for name in dual.old)
+    return (
+        f"CREATE TRIGGER {trigger} BEFORE INSERT ON {dual.table} FOR EACH ROW\n"
+        f"    WHEN (NOT ({as_new(dual.given)}) AND ({some}))\n    EXECUTE FUNCTION {runs}()"
+    )
+
+
+def _per_cent(text: str) -> str:
+    return text.replace("%", "%%")
