@@ -154,6 +154,20 @@ def test_a_server_that_nobody_named_is_found_by_where_it_works(place: Path) -> N
         allowed(place, place / "unknown2")
 
 
+def test_a_server_that_is_just_being_started_protects_what_it_was_given_and_not_where_it_was_started(
+    place: Path,
+) -> None:
+    argv = ["postgres", "-c", "import time; print('up', flush=True); time.sleep(600)", "-D", str(place / "free")]
+    with subprocess.Popen(argv, executable=sys.executable, cwd="/", stdout=subprocess.PIPE) as starting:
+        assert starting.stdout is not None
+        try:
+            assert starting.stdout.readline() == b"up\n"
+            assert f"is starting (pid {starting.pid})" in refused(place, place / "free")
+            allowed(place, place / "elsewhere")
+        finally:
+            starting.kill()
+
+
 def test_a_pid_file_is_taken_at_its_word(place: Path) -> None:
     (place / "free" / "postmaster.pid").write_text("1\n")  # of a container that we do not see into
     assert "postmaster.pid" in refused(place, place / "free")

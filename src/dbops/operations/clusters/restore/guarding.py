@@ -157,15 +157,35 @@ def _vault(url: str, name: str) -> Generator[Protected]:
 
 
 def _running() -> Iterator[Protected]:
-    """Every server of PostgreSQL works in its data directory, whatever its command line says."""
+    """Every server of PostgreSQL works in its data directory, whatever its command line says, once it got there."""
     for pid in servers():
         place = Path(f"/proc/{pid}/cwd")
         with suppress(OSError):
             at = place.readlink()
-            if at.exists() and at.samefile(place):
+            if not _may_be_data(place):
+                if (named := _named_by(pid)) is not None:
+                    yield Protected(named, f"where a server of PostgreSQL is starting (pid {pid})")
+            elif at.exists() and at.samefile(place):
                 yield Protected(at, f"where a server of PostgreSQL runs (pid {pid})")
             elif place.exists():  # in a container: it sees another tree, but the same files
                 yield Protected(place, f"where a server of PostgreSQL runs in a container (pid {pid})")
+
+
+def _may_be_data(place: Path) -> bool:
+    try:
+        (place / "PG_VERSION").stat()
+    except FileNotFoundError:
+        return False
+    except OSError:  # closed to us
+        return True
+    return True
+
+
+def _named_by(pid: int) -> Path | None:
+    """Read from the command line of a server that has just been started where it is going to work."""
+    argv = alive.argv_of(pid)
+    told = next((argv[at + 1] for at, word in enumerate(argv[:-1]) if word == "-D"), None)
+    return Path(told) if told is not None and told.startswith("/") else None
 
 
 def servers() -> list[int]:
