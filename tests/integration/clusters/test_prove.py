@@ -1,12 +1,17 @@
 """Verification against real repositories: what is found, and what is remembered of it."""
 
+import fcntl
+import json
+import os
 import random
+import subprocess
 from collections.abc import Generator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from conftest import fresh
 from dbops.engine.finding import Verdict
 from dbops.errors import LockBusy
 from dbops.operations.clusters import locks, remembered
@@ -16,6 +21,7 @@ from dbops.operations.clusters.prove.reading import Eye
 from dbops.operations.clusters.remembered import Depth
 from dbops.operations.clusters.repository import Listing
 from dbops.redact import redact
+from dbops.servers import account
 
 import proving
 from clustering import TARGET
@@ -24,7 +30,7 @@ from proving import Proving, flip
 
 @pytest.fixture(scope="module")
 def shared(base: Path) -> Generator[Proving]:
-    with proving.proving(base / "prove-i") as made:
+    with proving.proving(fresh(base, "prove-i")) as made:
         yield made
 
 
@@ -73,6 +79,25 @@ def test_an_info_file_that_is_too_much_for_pgbackrest_is_damage_all_the_same(pro
     codes = {one.code for one in outcome.findings}
     assert outcome.verdict is Verdict.BAD, outcome.findings
     assert {"DBB302", "DBB303"} <= codes, outcome.findings
+
+
+def test_the_backup_that_somebody_takes_meanwhile_is_named_and_its_files_are_no_strangers(proof: Proving) -> None:
+    full, _ = proof.labels()
+    folder, label = proof.repo() / "backup" / TARGET, "20991231-235959F"
+    subprocess.run(["cp", "-a", folder / full, folder / label], check=True)
+    (folder / label / "backup.manifest").unlink()
+    lock = proof.live.stanza.home / "lock" / f"{TARGET}-backup.lock"
+    account.write_file(lock, "")
+    with lock.open("r+") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        file.write(json.dumps({"execId": f"{os.getpid()}-0123abcd", "pid": os.getpid()}))
+        file.flush()
+        outcome = proof.verify(depth=Depth.QUICK)
+    assert outcome.verdict is Verdict.GOOD, outcome.findings
+    [told] = [one for one in outcome.findings if one.code in {"DBB320", "DBB329"}]
+    assert told.code == "DBB329"
+    assert f"{label} is being taken just now" in told.message
+    assert "DBB320" in codes(proof.verify(depth=Depth.QUICK)), "nobody is at work any more"
 
 
 def test_what_was_found_good_is_not_read_again_unless_it_is_asked_for(proof: Proving) -> None:

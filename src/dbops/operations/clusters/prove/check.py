@@ -8,11 +8,12 @@ DBB315 pages broken in the source · DBB316 pgbackrest verify failed · DBB317 n
 without a checksum has changed · DBB319 such files seen for the first time · DBB320 files that belong to nothing ·
 DBB321 remembered on this host only · DBB322 not remembered · DBB323 two contents of one segment · DBB324 no server to
 compare with · DBB325 WAL of no backup, missing · DBB326 could not be looked at · DBB327 a restore failed ·
-DBB328 expired meanwhile
+DBB328 expired meanwhile · DBB329 a set that is being taken meanwhile
 """
 
 from collections.abc import Iterable, Iterator, Sequence
 
+from dbops import units
 from dbops.engine.finding import Finding, Severity
 from dbops.operations.clusters.archives import Archive, BackupSet
 from dbops.operations.clusters.prove.facts import Fault, Judged, Pair, Told, Wrong
@@ -121,6 +122,11 @@ class Judge:
                 f"WAL segment {archive.name(segment)} is there with two contents: two servers archive into one stanza"
             )
             yield self.say(Severity.BAD, "DBB323", told, "find the other server, and give it a stanza of its own")
+
+    def being_taken(self, label: str, files: int, *, completed: bool) -> Judged:
+        state = "was completed meanwhile" if completed else "is being taken just now"
+        told = f"{label} {state}: {units.counted(files, 'file')} of it were not judged"
+        return self.say(Severity.INFO, "DBB329", told, f"verify again: dbops backup verify --target {self.target}")
 
     def other_cluster(self, found: int, expected: int, where: str) -> Judged:
         told = f"{where} is of the cluster {found}, and the server behind the stanza is {expected}"

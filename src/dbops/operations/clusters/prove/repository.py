@@ -8,7 +8,7 @@ from dbops.engine import stop
 from dbops.errors import ConfigInvalid, DbopsError, Stopped
 from dbops.operations.clusters.archives import Archive, File
 from dbops.operations.clusters.proofs import Depth
-from dbops.operations.clusters.prove import names, observe, said, sealed
+from dbops.operations.clusters.prove import beside, names, observe, said, sealed
 from dbops.operations.clusters.prove.check import Judge
 from dbops.operations.clusters.prove.facts import Judged, Read, Task, Wanted, Wrong
 from dbops.operations.clusters.prove.names import Kind
@@ -80,13 +80,29 @@ def verify(look: Looking, stanza: StanzaInfo, info: RepositoryInfo, listing: Lis
     sets = [one for one in stanza.backups if one.repository == look.eye.repository]
     if not sets:
         look.judged.append(look.judge.nothing(stanza.name))
-    look.judged += look.judge.faults(tuple(observe.strangers(found, {one.label for one in sets})), None)
+    look.judged += _strangers(look, found, {one.label for one in sets})
     chosen = _with_chains([one for one in sets if look.wanted.label in (None, one.label)], sets)
     told = _said(look, chosen)
     for one in chosen:
         stop.check()
         _set(look, one, found, sets, told)
     _wal(look, found, told, chosen)
+
+
+def _strangers(look: Looking, found: Lying, labels: set[str]) -> Iterator[Judged]:
+    """Tell what belongs to nothing; where it looks like a set, see whether somebody is just taking it."""
+    strangers = tuple(observe.strangers(found, labels))
+    if any(beside.label_of(one.path) for one in strangers):
+        place = look.eye.place
+        now = [one for one in pgbackrest.info(place, target=look.eye.target) if one.name == place.stanza]
+        own = [one.label for each in now for one in each.backups if one.repository == look.eye.repository]
+        running = any(one.backup_running for one in now)
+        label = beside.being_taken(strangers, labels, own, running=running)
+        if label is not None:
+            ours = beside.without(strangers, label)
+            yield look.judge.being_taken(label, len(strangers) - len(ours), completed=label in own)
+            strangers = ours
+    yield from look.judge.faults(strangers, None)
 
 
 def _with_chains(chosen: Sequence[BackupInfo], sets: Sequence[BackupInfo]) -> list[BackupInfo]:
