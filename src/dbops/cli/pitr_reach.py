@@ -24,7 +24,7 @@ from dbops.cli.pitr_target import (
     target_of,
     zone_of,
 )
-from dbops.engine import clock
+from dbops.engine import clock, stop
 from dbops.engine.ending import Measure
 from dbops.errors import UsageError
 
@@ -58,6 +58,7 @@ def window(asked: Asked, *, target: Cluster = None) -> Result:
     promised = config.cluster[name].objectives.rpo
     found = ready.window(config, name, asked.run(loaded.state_dir), clock.now())
     findings = tuple(check(found, promised))
+    stop.check()  # who asked it to stop reads no answer
     asked.invocation.watch.judged((name,), findings)
     data = told.window(found, promised)
     width = shutil.get_terminal_size((_WIDTH, 24)).columns if sys.stdout.isatty() else _WIDTH
@@ -106,6 +107,7 @@ def plan(
         zone=zone_of(config.platform),
     )
     found = ready.planned(config, cluster, wanted, asked.run(loaded.state_dir), clock.now())
+    stop.check()
     data = told.plan(found)
     where = f" --config {shlex.quote(str(asked.config))}" if asked.config else ""
     return Result(

@@ -36,6 +36,18 @@ def test_what_was_remembered_is_recalled_newest_first(tmp_path: Path) -> None:
     assert remembered.recall(memory.store, "main") == (result(2, depth=Depth.QUICK), wal, result())
 
 
+def test_the_newest_verification_decides_however_deep_an_older_one_was_to_look(tmp_path: Path) -> None:
+    store = remembered.memory(config(tmp_path), tmp_path).store
+    unclear = result(1, depth=Depth.RESTORE, verdict=Verdict.COULD_NOT_VERIFY)
+    remembered.remember(store, "main", new("t", tmp_path), [unclear])
+    remembered.remember(store, "main", new("t", tmp_path), [result(2)])
+    assert remembered.last(remembered.recall(store, "main"), repository=1, label=LABEL) == result(2)
+    remembered.remember(store, "main", new("t", tmp_path), [dataclasses.replace(unclear, at=NOW + timedelta(hours=3))])
+    stands = remembered.last(remembered.recall(store, "main"), repository=1, label=LABEL)
+    assert stands is not None
+    assert (stands.depth, stands.verdict) == (Depth.RESTORE, Verdict.COULD_NOT_VERIFY)
+
+
 def test_an_altered_result_proves_nothing(tmp_path: Path) -> None:
     memory = remembered.memory(config(tmp_path), tmp_path)
     name = remembered.remember(memory.store, "main", new("t", tmp_path), [result(verdict=Verdict.BAD)])

@@ -99,6 +99,22 @@ def test_a_way_always_names_its_set_and_its_timeline() -> None:
 # ── Samples ──────────────────────────────────────────────────────────────────────────────────────
 
 
+def test_a_border_that_no_commit_marks_is_told_as_about() -> None:
+    assert choose.moment(Border(NOW, exact=True)) == choose.instant(NOW)
+    assert choose.moment(Border(NOW, exact=False)) == f"about {choose.instant(NOW)}"
+
+
+def test_noted_samples_are_kept_and_those_that_are_too_many_dropped(tmp_path: Path) -> None:
+    samples.note(tmp_path, "main", None)
+    assert samples.kept(tmp_path, "main") == ()
+    noted = [Sample(NOW + timedelta(seconds=n), n, 7, 1) for n in range(9000)]
+    for one in noted:
+        samples.note(tmp_path, "main", one)
+    kept = samples.kept(tmp_path, "main")
+    assert kept == tuple(noted)[-len(kept) :]
+    assert 2000 <= len(kept) < 9000
+
+
 def test_samples_tell_by_when_everything_before_a_position_was_written(tmp_path: Path) -> None:
     for minute, lsn in ((0, 10), (1, 20), (2, 20), (3, 30)):
         samples.keep(tmp_path, "main", Sample(NOW + timedelta(minutes=minute), lsn, 7, 1))

@@ -11,6 +11,7 @@ from dbops.engine import clock
 from dbops.engine.finding import Finding, Severity
 from dbops.engine.run import Run
 from dbops.errors import DbopsError
+from dbops.operations.clusters.reach import samples
 from dbops.stores import pgbackrest, postgres
 
 _LEAST = timedelta(milliseconds=250)
@@ -30,6 +31,8 @@ def look(name: str, place: Cluster, run: Run, deadline: timedelta, now: datetime
     with postgres.connect(place, run, target=name, statement_timeout=deadline, connect_timeout=deadline) as connection:
         row = postgres.record(connection, _CLUSTER)
         latency = timedelta(seconds=clock.monotonic() - began)
+        if place.stanza is not None:
+            samples.note(run.state_dir, name, samples.of(postgres.record(connection, samples.POSITION)))
     facts: dict[str, Any] = {
         "role": "standby" if row["standby"] else "primary",
         "connections": row["connections"],

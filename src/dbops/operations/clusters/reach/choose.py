@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 
 from dbops import units
 from dbops.errors import DbopsError, Refused
-from dbops.operations.clusters.reach.facts import Interval, Kind, Options, Target
+from dbops.operations.clusters.reach.facts import Border, Interval, Kind, Options, Target
 
 _KINDS: dict[str, Kind] = {"at": "time", "latest": "default", "immediate": "immediate"}
 
@@ -45,7 +45,7 @@ def holding(intervals: Sequence[Interval], moment: datetime, *, exclusive: bool)
 def too_early(target: str, wanted: Target, first: Interval | None) -> DbopsError:
     if first is None:
         return nothing(target)
-    reason = f"the first moment within reach is {instant(first.since.at)}, the end of set {first.label}"
+    reason = f"the first moment within reach is {moment(first.since)}, the end of set {first.label}"
     return Refused(f"{wanted.told}: {reason}", hint=f"dbops pitr window --target {target}", target=target)
 
 
@@ -59,7 +59,7 @@ def nothing(target: str, timeline: int | None = None) -> DbopsError:
 
 
 def in_gap(target: str, wanted: Target, before: Interval, first: str, last: str) -> DbopsError:
-    until = f" (the last commit before it: {instant(before.until.at)})" if before.until else ""
+    until = f" (the last commit before it: {moment(before.until)})" if before.until else ""
     missing = f"WAL segment {first} is" if first == last else f"WAL segments {first} to {last} are"
     opened = f"; after the gap set {before.reopened} is the first" if before.reopened else ""
     return Refused(
@@ -132,9 +132,12 @@ def not_found(target: str, wanted: Target, searched: int) -> DbopsError:
 
 
 def border(one: Interval) -> str:
-    if one.until is None:
-        return "-"
-    return instant(one.until.at) if one.until.exact else f"about {instant(one.until.at)}"
+    return "-" if one.until is None else moment(one.until)
+
+
+def moment(one: Border) -> str:
+    """Write a border; one that no commit marks is only about there."""
+    return instant(one.at) if one.exact else f"about {instant(one.at)}"
 
 
 def instant(moment: datetime) -> str:

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from dbops.config.model import Cluster, Config
+from dbops.engine import stop
 from dbops.engine.run import Run
 from dbops.errors import DbopsError, Refused
 from dbops.operations.clusters import durations
@@ -127,9 +128,12 @@ def plan_target(config: Config, target: str, wanted: Target, run: Run, now: date
     first: DbopsError | None = None
     for one in _places(place, repository, wanted, run):
         try:
-            return _chosen(place, repository, one, wanted, run, now)
+            found = _chosen(place, repository, one, wanted, run, now)
         except Refused as error:
             first = first or error
+        else:
+            stop.check()  # all was read that takes long, and nothing was done yet
+            return found
     raise first or choose.nothing(target)
 
 

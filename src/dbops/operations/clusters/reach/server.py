@@ -7,7 +7,7 @@ from typing import Any, LiteralString
 from dbops.config.model import Cluster
 from dbops.engine.run import Run
 from dbops.errors import AuthenticationFailed, DbopsError, Stopped, Unreachable
-from dbops.operations.clusters.reach import commits
+from dbops.operations.clusters.reach import commits, samples
 from dbops.operations.clusters.reach.facts import Archiver, Bystanders, Rpo
 from dbops.operations.clusters.reach.samples import Sample, archived_by, keep
 from dbops.operations.clusters.wal import Segment, parse_lsn
@@ -15,14 +15,7 @@ from dbops.stores import postgres
 
 _WAIT = timedelta(seconds=5)
 _NOW = """
-    SELECT clock_timestamp() AS now, pg_is_in_recovery() AS standby,
-           (CASE WHEN pg_is_in_recovery() THEN pg_last_wal_replay_lsn() ELSE pg_current_wal_insert_lsn() END)::text
-               AS lsn,
-           (SELECT system_identifier FROM pg_control_system()) AS system,
-           -- pg_control lags behind a promotion, the name of the current segment does not
-           CASE WHEN pg_is_in_recovery() THEN (SELECT timeline_id FROM pg_control_checkpoint())
-                ELSE ('x' || left(pg_walfile_name(pg_current_wal_insert_lsn()), 8))::bit(32)::int END AS timeline,
-           current_setting('track_commit_timestamp')::bool AS tracked,
+    SELECT current_setting('track_commit_timestamp')::bool AS tracked,
            a.last_archived_time, a.last_failed_time, a.last_failed_wal
       FROM pg_stat_archiver a"""
 _LAST = "SELECT timestamp AS at FROM pg_last_committed_xact()"
@@ -53,7 +46,7 @@ def look(place: Cluster, run: Run, *, target: str) -> Live | None:
     """Ask the server; None when it does not answer, which stops nobody."""
     try:
         with postgres.connect(place, run, target=target, statement_timeout=_WAIT, connect_timeout=_WAIT) as connection:
-            row = postgres.record(connection, _NOW)
+            row = postgres.record(connection, samples.POSITION) | postgres.record(connection, _NOW)
             last = postgres.record(connection, _LAST).get("at") if row["tracked"] else None
     except (Unreachable, AuthenticationFailed):
         return None
@@ -80,7 +73,7 @@ def rpo(
     """Tell how old the oldest commit is that is not in the archive; `last` is its last segment."""
     if live is None:
         return Rpo(None, exact=False, how="the server does not answer")
-    samples = keep(run.state_dir, target, Sample(live.now, live.lsn, live.system, live.timeline))
+    known = keep(run.state_dir, target, Sample(live.now, live.lsn, live.system, live.timeline))
     if last is None:
         return Rpo(None, exact=False, how="nothing is archived")
     end = (last.number + 1) * size
@@ -88,7 +81,7 @@ def rpo(
         return Rpo(timedelta(0), exact=True, how="the archive is as far as the server")
     if (exact := _from_disk(place, live, last, size=size, version=version, target=target)) is not None:
         return exact
-    since = archived_by(samples, end, system=live.system, timeline=live.timeline)
+    since = archived_by(known, end, system=live.system, timeline=live.timeline)
     if since is None:
         return Rpo(None, exact=False, how="no sample is older than the end of the archive yet")
     if live.last_commit is not None and live.last_commit <= since:

@@ -137,7 +137,7 @@ def _set_before(asked: Asked, laid: Laid, moment: datetime | None) -> Open:
         raise choose.no_such_set(asked.target, wanted.label, asked.track.timeline, (), complete=True)
     end = opened(asked.reader, one, Notes())
     if moment is not None and moment < end.at:
-        raise choose.before_set(asked.target, wanted, one.label, choose.instant(end.at))
+        raise choose.before_set(asked.target, wanted, one.label, choose.moment(end))
     return one
 
 
