@@ -10,6 +10,7 @@ from typing import Any
 import psycopg
 import pytest
 
+from conftest import fresh
 from dbops import process
 from dbops.engine import clock
 from dbops.servers import account, alive, postgres, scratch
@@ -23,7 +24,7 @@ Dbops = Callable[..., CompletedProcess[str]]
 @pytest.fixture(scope="module")
 def world(base: Path) -> Generator[tuple[Cluster, dict[str, datetime]]]:
     """A cluster with a full backup between its first row and four others; all of its WAL is archived."""
-    folder = base / "pitr"
+    folder = fresh(base, "pitr")
     folder.mkdir(mode=0o711)
     folder.chmod(0o711)
     with clustering.under_backup(folder) as live:
@@ -31,6 +32,9 @@ def world(base: Path) -> Generator[tuple[Cluster, dict[str, datetime]]]:
         with live.connect() as connection:
             connection.execute("CREATE EXTENSION postgres_fdw")
             connection.execute("CREATE SERVER elsewhere FOREIGN DATA WRAPPER postgres_fdw OPTIONS (host 'production')")
+            away = "CONNECTION 'host=production dbname=x' PUBLICATION p WITH (connect = false)"
+            connection.execute(f"CREATE SUBSCRIPTION following {away}".encode())
+            connection.execute("CREATE SCHEMA cron; CREATE TABLE cron.job AS SELECT 'DELETE FROM kept' AS command")
             connection.execute("CREATE ROLE reader")
             connection.execute("ALTER TABLE kept ENABLE ROW LEVEL SECURITY")
             connection.execute("CREATE POLICY own ON kept TO reader USING (note <> 'secret')")
@@ -79,13 +83,16 @@ def test_a_moment_comes_back_in_a_scratch_copy_that_is_verified_and_removed(
     told = _restore(dbops, live, "--at", moments["two"].isoformat(), "--verify")
     restored = told["data"]["restored"][0]
     assert restored["verdict"] == "good"
-    assert restored["looked"]["rows"] == 3  # before, one, two
+    assert restored["looked"]["rows"] == 4  # before, one, two; a job
     assert restored["looked"]["indexes"] > 100
     assert restored["timeline"] == 2
     assert datetime.fromisoformat(restored["last_commit"]) < moments["two"]
     assert restored["writable_s"] >= restored["consistent_s"] >= restored["restored_s"] > 0
     assert restored["connect"] is None
-    assert [f["code"] for f in told["findings"]] == ["DBB601"]
+    brought = {f["code"]: f["message"] for f in told["findings"]}
+    assert list(brought) == ["DBB601", "DBB602", "DBB603"]
+    assert "following" in brought["DBB602"]
+    assert "1 in postgres" in brought["DBB603"]
     assert not _left(live)
     assert live.notes() == ["before", "one", "two", "three"]  # the cluster itself is as it was
 
@@ -105,6 +112,8 @@ def test_a_kept_copy_is_reached_by_what_was_told_and_can_do_no_harm(
     told = _restore(dbops, live, *asked, "--keep")
     try:
         assert _notes(told) == expected
+        stopped = told["data"]["restored"][0]["stopped_at"]
+        assert stopped is None if asked == ("--latest",) else stopped.startswith("recovery stopping"), stopped
         home = Path(told["data"]["restored"][0]["folder"])
         pid = postgres.pid(scratch.at(home))
         assert pid is not None

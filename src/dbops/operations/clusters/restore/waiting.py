@@ -22,7 +22,7 @@ _REACHED = """
            (pg_control_checkpoint()).timeline_id, (pg_control_recovery()).min_recovery_end_timeline,
            (pg_control_system()).system_identifier"""
 _TIMELINE = "SELECT ('x' || left(pg_walfile_name(pg_current_wal_lsn()), 8))::bit(32)::int"
-_STOPPING = re.compile(r"(?:recovery stopping [^\n]*|redo done at [^\n]*)")
+_STOPPING = re.compile(r"recovery stopping [^\n]*")
 _TOO_LOW = re.compile(r"(max_\w+) = \d+ is a lower setting than on the primary server, where its value was (\d+)")
 _NO_SPACE = "No space left on device"
 _FOR_GOOD = re.compile(r"does not exist|authentication failed|no pg_hba.conf entry|not permitted to log in")
