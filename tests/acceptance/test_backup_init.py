@@ -33,12 +33,15 @@ def test_a_cluster_comes_under_backup_and_the_operator_keeps_the_restart(dbops: 
         assert first.returncode == 3, first.stderr
         assert [one["code"] for one in told(first)["findings"]] == ["DBB101"]
         assert "pg_ctl" in told(first)["findings"][0]["hint"]
+        assert told(first)["next_actions"] == [f"dbops backup init --target main --restart --config {live.toml}"]
+        assert f"dbops backup init --target main --restart --config {live.toml}" in planned.stderr
         assert live.setting("archive_mode") == "off"
         refused = dbops("backup", "init", "--restart", *asked)
         assert refused.returncode == 7  # a restart is agreed to, never assumed
         done = dbops("backup", "init", "--restart", "--yes", "--output", "json", *asked)
         assert done.returncode == 0, done.stderr
         assert [one["id"] for one in told(done)["data"]["steps"]] == ["restart", "check", "full:1"]
+        assert told(done)["next_actions"] == [f"dbops backup audit --target main --config {live.toml}"]
         again = dbops("backup", "init", "--output", "json", *asked)
         assert (again.returncode, told(again)["data"]["steps"]) == (0, [])
         good = dbops("backup", "audit", "--output", "json", *asked)

@@ -1,5 +1,6 @@
 """`dbops backup init` and `audit`: a cluster is brought under backup, and what deviates from a good one is told."""
 
+import shlex
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any
@@ -15,6 +16,7 @@ from dbops.engine.finding import Severity
 from dbops.errors import ExitCode
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from contextlib import AbstractContextManager
 
     from dbops.engine.plan import Ready
@@ -62,8 +64,21 @@ def init(
         environment=loaded.config.platform.environment,
         may_lose_data=False,
     )
-    good = result.exit_code in {ExitCode.OK, ExitCode.WARNINGS} and result.data.steps
-    return replace(result, next_actions=(f"dbops backup {'init' if asked.plan else 'audit'}",) if good else ())
+    good = result.exit_code in {ExitCode.OK, ExitCode.WARNINGS}
+    return replace(result, next_actions=tuple(_next(asked, result, restart=restart)) if good else ())
+
+
+def _next(asked: AskedChange, result: Result, *, restart: bool) -> "Iterator[str]":
+    """Write for each cluster that had something to do what comes next, ready to be typed."""
+    waiting = {one.target: one.hint or "" for one in result.findings if one.code == "DBB101"}
+    where = f" --config {shlex.quote(str(asked.config))}" if asked.config else ""
+    for one in result.data.plans:
+        if not one.steps and one.target not in waiting:
+            continue
+        again = asked.plan or one.target in waiting
+        restarts = (asked.plan and restart) or "--restart" in waiting.get(one.target, "")
+        words = f"{'init' if again else 'audit'} --target {shlex.quote(one.target)}"
+        yield f"dbops backup {words}{' --restart' if restarts else ''}{where}"
 
 
 def audit(asked: Asked, *, target: Targets = None) -> Result:
