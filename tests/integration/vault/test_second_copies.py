@@ -45,6 +45,20 @@ def test_a_copy_holds_every_object_of_every_artifact_and_then_lacks_nothing(conf
     assert check.check_vault(held, copies, clock.now()) == []
 
 
+def test_what_verifications_have_found_goes_along_and_is_never_written_over(config: Config, folder: Path) -> None:
+    run = new("test", folder / "state")
+    near, far = (ready.connected(config, name) for name in (None, "far"))
+    name = "remembered/cluster/main/full/20261121T040000Z-0000.json"
+    near.put_new(name, b"{}")
+    assert copied(config, run) == 4, "three artifacts, and all results together"
+    assert far.get(name) == b"{}"
+    assert copied(config, run) == 0
+    near.put_new(f"{name}-2", b"[1]")
+    assert copied(config, run) == 1
+    held, copies = ready.looked(config, Wanted(), None, now=clock.now())
+    assert check.check_vault(held, copies, clock.now()) == []
+
+
 def test_what_an_interrupted_copy_has_left_is_completed(config: Config, folder: Path) -> None:
     run = new("test", folder / "state")
     copied(config, run)

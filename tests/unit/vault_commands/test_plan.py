@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from typing import assert_never
 
 import pytest
 from hypothesis import given
@@ -9,7 +10,7 @@ from hypothesis import strategies as st
 
 from dbops.engine.plan import Step
 from dbops.errors import CouldNotVerify
-from dbops.operations.vault.facts import CopyArtifact, Held, Seen, State
+from dbops.operations.vault.facts import Action, CopyArtifact, CopyRemembered, Held, Seen, State
 from dbops.operations.vault.plan import chosen, lacking, newest_first, plan_copy, readings
 
 NOW = datetime(2026, 8, 1, 12, tzinfo=UTC)
@@ -37,14 +38,24 @@ def places(draw: st.DrawFn) -> Held:
             )
             for name in sorted(names)
         ),
+        remembered=tuple(sorted(draw(st.sets(st.sampled_from(["remembered/a", "remembered/b", "remembered/c"]))))),
     )
 
 
-def after(vault: Held, copy: Held, steps: tuple[Step[CopyArtifact], ...]) -> Held:
+def after(vault: Held, copy: Held, steps: tuple[Step[Action], ...]) -> Held:
     """A model of the world: what a step copies is there, as the vault has it."""
     ours = {one.name: one for one in vault.seen}
-    there = {one.name: one for one in copy.seen} | {s.action.name: ours[s.action.name] for s in steps}
-    return replace(copy, seen=tuple(there.values()))
+    there = {one.name: one for one in copy.seen}
+    remembered = copy.remembered
+    for step in steps:
+        match step.action:
+            case CopyArtifact(name):
+                there[name] = ours[name]
+            case CopyRemembered(names):
+                remembered += names
+            case _:
+                assert_never(step.action)
+    return replace(copy, seen=tuple(there.values()), remembered=remembered)
 
 
 @given(places(), places())
@@ -64,7 +75,8 @@ def test_every_prefix_of_a_plan_can_be_continued(vault: Held, copy: Held) -> Non
 def test_what_the_copy_has_whole_or_broken_is_never_planned(vault: Held, copy: Held) -> None:
     kept = {one.name for one in copy.seen if one.state in {State.COMPLETE, State.BROKEN, State.UNKNOWN}}
     whole = {one.name for one in vault.seen if one.state is State.COMPLETE}
-    planned = {step.action.name for step in plan_copy(vault, copy).steps}
+    actions = [step.action for step in plan_copy(vault, copy).steps]
+    planned = {action.name for action in actions if isinstance(action, CopyArtifact)}
     assert planned == whole - kept
 
 

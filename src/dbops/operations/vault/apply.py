@@ -1,4 +1,7 @@
-"""Bring one artifact to a second place: what is stored, as it is stored, hashed on the way and read back."""
+"""Bring one artifact to a second place: what is stored, as it is stored, hashed on the way and read back.
+
+What verifications have found goes along: small objects that are written once.
+"""
 
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -6,6 +9,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from hashlib import sha256
+from typing import assert_never
 
 from dbops.copies import artifact, catalogue, streams
 from dbops.copies.manifest import CONSTRUCTION, MANIFEST, RECORDS, Begun, File, opened, sealed
@@ -13,7 +17,7 @@ from dbops.copies.reader import Counting
 from dbops.engine import stop
 from dbops.engine.plan import Step
 from dbops.errors import CouldNotVerify, VerifiedBad
-from dbops.operations.vault.facts import VAULT, CopyArtifact
+from dbops.operations.vault.facts import VAULT, Action, CopyArtifact, CopyRemembered
 from dbops.stores.vault import Absent, AlreadyThere, Store
 
 SUBJECT = "vault"
@@ -31,10 +35,23 @@ class Doing:
     copy: Store
 
 
-def apply(doing: Doing, step: Step[CopyArtifact]) -> None:
+def apply(doing: Doing, step: Step[Action]) -> None:
+    match step.action:
+        case CopyArtifact() as action:
+            _copy(doing, action)
+        case CopyRemembered(names):
+            for name in names:
+                stop.check()
+                with suppress(Absent):  # removed a moment ago
+                    _put(doing, name, doing.vault.get(name))
+        case _:
+            assert_never(step.action)
+
+
+def _copy(doing: Doing, action: CopyArtifact) -> None:
     """Copy one artifact. A killed run has left whole files or none: those that are there are hashed, not trusted."""
-    folder = f"{step.action.name}/"
-    whole = _source(doing, step.action, folder)
+    folder = f"{action.name}/"
+    whole = _source(doing, action, folder)
     doing.copy.sweep(folder)
     found = catalogue.find(doing.copy, folder)
     there = found.sizes if found is not None else {}

@@ -63,6 +63,7 @@ class Held:
     seen: tuple[Seen, ...] = ()
     strangers: Strangers = Strangers()
     failed: Finding | None = None
+    remembered: tuple[str, ...] = ()  # what verifications of stores have found: it belongs to no artifact
     max_age: timedelta | None = None  # how far it may lag behind the vault
 
 
@@ -90,3 +91,13 @@ class CopyArtifact:
     manifest: str  # only this very artifact was agreed to
     files: int
     size: int
+
+
+@dataclass(frozen=True, slots=True)
+class CopyRemembered:
+    """Bring over what verifications of stores have found: a copy that outlives the vault keeps the proofs."""
+
+    names: tuple[str, ...]
+
+
+Action = CopyArtifact | CopyRemembered

@@ -32,7 +32,8 @@ def observe(
     ):
         stop.check()
         seen += group
-    return Held(place, tuple(seen), Strangers(noticing.count, noticing.first), max_age=max_age)
+    strangers, remembered = Strangers(noticing.count, noticing.first), tuple(sorted(noticing.remembered))
+    return Held(place, tuple(seen), strangers, remembered=remembered, max_age=max_age)
 
 
 class _Noticing:
@@ -42,10 +43,13 @@ class _Noticing:
         self._store = store
         self.count = 0
         self.first: str | None = None
+        self.remembered: set[str] = set()
 
     def listing(self, prefix: str = "") -> Iterator[Entry]:
         for entry in self._store.listing(prefix):
-            if catalogue.address(entry.name) is None and not entry.name.startswith(REMEMBERED):
+            if entry.name.startswith(REMEMBERED):
+                self.remembered.add(entry.name)
+            elif catalogue.address(entry.name) is None:
                 self.count += 1
                 self.first = self.first or entry.name
             yield entry

@@ -1,12 +1,13 @@
 """What a second copy lacks, and what a verification would read; pure."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from hashlib import sha256
 
 from dbops import units
 from dbops.engine.plan import Plan, Step
 from dbops.errors import CouldNotVerify, Refused
-from dbops.operations.vault.facts import CopyArtifact, Held, Seen, State
+from dbops.operations.vault.facts import Action, CopyArtifact, CopyRemembered, Held, Seen, State
 
 _NAMED = 3
 
@@ -22,14 +23,22 @@ def lacking(vault: Held, copy: Held) -> list[Seen]:
     return newest_first(one for one in vault.seen if one.state is State.COMPLETE and there.get(one.name) in to_come)
 
 
-def plan_copy(vault: Held, copy: Held) -> Plan[CopyArtifact]:
+def plan_copy(vault: Held, copy: Held) -> Plan[Action]:
     """Plan what brings a copy up to the vault. What the copy has, whole or broken, is never written over."""
     begun = {one.name: one for one in copy.seen}
-    steps = tuple(_step(one, begun.get(one.name)) for one in lacking(vault, copy))
+    steps = (*(_step(one, begun.get(one.name)) for one in lacking(vault, copy)), *_remembered(vault, copy))
     return Plan(copy.place, "bring the second copy up to the vault", steps)
 
 
-def _step(one: Seen, begun: Seen | None) -> Step[CopyArtifact]:
+def _remembered(vault: Held, copy: Held) -> Iterator[Step[Action]]:
+    names = tuple(sorted(set(vault.remembered) - set(copy.remembered)))
+    if names:
+        summary = f"copy what verifications have found ({units.counted(len(names), 'result')})"
+        step_id = f"copy-remembered-{sha256(' '.join(names).encode()).hexdigest()[:12]}"
+        yield Step(step_id, summary, CopyRemembered(names))
+
+
+def _step(one: Seen, begun: Seen | None) -> Step[Action]:
     there = 0 if begun is None else begun.files
     notes = (f"{units.counted(there, 'file')} there already: hashed, not sent again",) if there else ()
     summary = f"copy {one.name} ({units.counted(one.files, 'file')}, {units.size(one.size)})"

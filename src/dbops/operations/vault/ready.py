@@ -17,7 +17,7 @@ from dbops.engine.run import Ended, Run, each
 from dbops.errors import ConfigInvalid, DbopsError, Stopped, UsageError, VerifiedBad
 from dbops.operations.vault import check, plan
 from dbops.operations.vault.apply import SUBJECT, Doing, apply
-from dbops.operations.vault.facts import VAULT, Checked, CopyArtifact, Held, Seen, Wanted
+from dbops.operations.vault.facts import VAULT, Action, Checked, Held, Seen, Wanted
 from dbops.operations.vault.observe import judged, observe, verifications
 from dbops.stores import vault as stores
 from dbops.stores.vault import Absent, Store
@@ -150,7 +150,7 @@ def _where(store: Store) -> str:
 
 
 @contextmanager
-def ready_copy(config: Config, name: str, run: Run, now: datetime) -> Generator[Ready[CopyArtifact]]:
+def ready_copy(config: Config, name: str, run: Run, now: datetime) -> Generator[Ready[Action]]:
     """Compare a second copy with the vault. Lock subject: vault.
 
     The lock is of this host. Two hosts that copy at once harm nothing: each file is compared with the manifest
@@ -163,7 +163,7 @@ def ready_copy(config: Config, name: str, run: Run, now: datetime) -> Generator[
         yield _ready(config, name, now)
 
 
-def _ready(config: Config, name: str, now: datetime) -> Ready[CopyArtifact]:
+def _ready(config: Config, name: str, now: datetime) -> Ready[Action]:
     _refuse_one_in_the_other(config, name)
     vault = looked_at(config, None, now=now, results=False)
     copy = looked_at(config, name, now=now, results=False)
