@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from dbops import units
-from dbops.cli import migrate_lint, migrate_verify
+from dbops.cli import migrate_lint, migrate_new, migrate_verify
 from dbops.cli.door import Result, command, family
 from dbops.cli.flow import Target, change
 from dbops.cli.options import Asked, AskedChange
@@ -210,3 +210,4 @@ def sql(
 
 migrate_lint.verbs(app)
 migrate_verify.verbs(app)
+migrate_new.verbs(app)
