@@ -1,0 +1,125 @@
+"""What in the catalog needs the old: by its dependencies, and by the text of functions, which have none."""
+
+from collections.abc import Iterator
+from typing import Any, LiteralString
+
+from dbops.operations.migrate.contract.facts import Dependant
+from dbops.operations.migrate.contract.uses import Old, Use, use_in_function
+from dbops.operations.migrate.shapes import names
+from dbops.operations.migrate.shapes.shape import OldNames
+from dbops.stores.postgres import Connection
+
+_FIND = """
+    SELECT n.nspname, c.relname, c.oid::bigint FROM pg_catalog.pg_class c
+      JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace WHERE c.oid = pg_catalog.to_regclass(%s)"""
+_OTHERS = """
+    SELECT a.attname, n.nspname, c.relname
+      FROM pg_catalog.pg_attribute a JOIN pg_catalog.pg_class c ON c.oid = a.attrelid
+      JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+     WHERE a.attname = ANY (%(names)s) AND a.attnum > 0 AND NOT a.attisdropped AND c.oid <> %(table)s::oid
+       AND c.relkind IN ('r', 'p', 'v', 'm', 'f') AND n.nspname NOT IN ('pg_catalog', 'information_schema', 'dbops')
+       AND NOT c.relispartition"""
+_TWINS = """
+    SELECT EXISTS (SELECT FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+                    WHERE c.relname = %(name)s AND c.oid <> %(table)s::oid AND c.relkind IN ('r', 'p', 'v', 'm', 'f')
+                      AND n.nspname NOT IN ('pg_catalog', 'information_schema', 'dbops', 'dbops_attic'))"""
+# Of the table and its partitions; `own`: it belongs to the table itself, and goes with it.
+_DEPENDS: LiteralString = """
+    WITH tables AS (SELECT %(table)s::oid AS oid
+                    UNION SELECT relid::oid FROM pg_catalog.pg_partition_tree(%(table)s::oid)),
+    needed AS (
+        SELECT DISTINCT d.classid, d.objid, d.objsubid, d.refobjid
+          FROM pg_catalog.pg_depend d
+          LEFT JOIN pg_catalog.pg_attribute a ON a.attrelid = d.refobjid AND a.attnum = d.refobjsubid
+         WHERE d.refclassid = 'pg_catalog.pg_class'::regclass AND d.refobjid IN (SELECT oid FROM tables)
+           AND d.deptype IN ('n', 'a') AND (%(whole)s OR a.attname = ANY (%(columns)s)))
+    SELECT DISTINCT
+           CASE WHEN w.oid IS NOT NULL AND v.relkind IN ('v', 'm')
+                THEN CASE v.relkind WHEN 'v' THEN 'view ' ELSE 'materialized view ' END || v.oid::regclass
+                ELSE pg_catalog.pg_describe_object(n.classid, n.objid, n.objsubid) END,
+           n.classid::regclass::text,
+           coalesce(k.conname, t.tgname, p.proname)::text,
+           coalesce(w.ev_class, k.conrelid, t.tgrelid, x.indrelid, s.stxrelid, g.adrelid, l.polrelid)
+               IN (SELECT oid FROM tables),
+           k.contype::text, g.adnum IS NOT NULL AND ga.attgenerated <> '', c.relkind::text, v.relkind::text
+      FROM needed n
+      LEFT JOIN pg_catalog.pg_rewrite w ON n.classid = 'pg_catalog.pg_rewrite'::regclass AND w.oid = n.objid
+      LEFT JOIN pg_catalog.pg_class v ON v.oid = w.ev_class
+      LEFT JOIN pg_catalog.pg_constraint k ON n.classid = 'pg_catalog.pg_constraint'::regclass AND k.oid = n.objid
+      LEFT JOIN pg_catalog.pg_trigger t ON n.classid = 'pg_catalog.pg_trigger'::regclass AND t.oid = n.objid
+      LEFT JOIN pg_catalog.pg_class c ON n.classid = 'pg_catalog.pg_class'::regclass AND c.oid = n.objid
+      LEFT JOIN pg_catalog.pg_index x ON x.indexrelid = c.oid
+      LEFT JOIN pg_catalog.pg_proc p ON n.classid = 'pg_catalog.pg_proc'::regclass AND p.oid = n.objid
+      LEFT JOIN pg_catalog.pg_statistic_ext s
+             ON n.classid = 'pg_catalog.pg_statistic_ext'::regclass AND s.oid = n.objid
+      LEFT JOIN pg_catalog.pg_attrdef g ON n.classid = 'pg_catalog.pg_attrdef'::regclass AND g.oid = n.objid
+      LEFT JOIN pg_catalog.pg_attribute ga ON ga.attrelid = g.adrelid AND ga.attnum = g.adnum
+      LEFT JOIN pg_catalog.pg_policy l ON n.classid = 'pg_catalog.pg_policy'::regclass AND l.oid = n.objid
+     WHERE NOT coalesce(c.oid IN (SELECT oid FROM tables), false)
+       AND NOT coalesce(w.ev_class IN (SELECT oid FROM tables) AND v.relkind IN ('v', 'm'), false)
+     ORDER BY 1"""
+_FUNCTIONS: LiteralString = """
+    SELECT p.oid::regprocedure::text, p.prosrc,
+           EXISTS (SELECT FROM pg_catalog.pg_trigger t WHERE t.tgfoid = p.oid AND t.tgrelid = %(table)s::oid)
+      FROM pg_catalog.pg_proc p JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace
+      JOIN pg_catalog.pg_language g ON g.oid = p.prolang
+     WHERE n.nspname !~ '^pg_' AND n.nspname NOT IN ('information_schema', 'dbops')
+       AND g.lanname NOT IN ('c', 'internal') AND p.proname !~ '^[~!]dbops_'
+       AND NOT EXISTS (SELECT FROM pg_catalog.pg_depend d WHERE d.deptype = 'e'
+                          AND d.classid = 'pg_catalog.pg_proc'::regclass AND d.objid = p.oid)
+       AND EXISTS (SELECT FROM unnest(%(words)s::text[]) word WHERE pg_catalog.strpos(lower(p.prosrc), lower(word)) > 0)
+     ORDER BY 1"""
+
+
+def find(connection: Connection, names: OldNames) -> tuple[Old, int] | None:
+    """Find the old in the catalog; None where it is gone."""
+    connection.execute("SET search_path = public, pg_temp")  # as revisions have it: shapes are written so
+    try:
+        row = connection.execute(_FIND, (names.table,)).fetchone()
+    finally:
+        connection.execute("SET search_path = pg_catalog, pg_temp")
+    if row is None:
+        return None
+    schema, table, oid = row
+    others: dict[str, set[tuple[str, str]]] = {}
+    asked = {"names": [*names.columns, table], "table": oid, "name": table}
+    for column, *where in connection.execute(_OTHERS, asked):
+        others.setdefault(column, set()).add((where[0], where[1]))
+    twins = connection.execute(_TWINS, asked).fetchone()
+    told = {column: frozenset(tables) for column, tables in others.items()}
+    return Old((schema, table), frozenset(names.columns), told, twins=bool(twins and twins[0])), oid
+
+
+def observe(connection: Connection, old: Old, oid: int) -> tuple[Dependant, ...]:
+    """List what needs the old, and what only goes along with it; what a change made itself is neither."""
+    asked: dict[str, Any] = {"table": oid, "whole": not old.columns, "columns": sorted(old.columns)}
+    words = sorted(old.columns) or [old.table[1]]
+    rows = connection.execute(_DEPENDS, asked).fetchall()
+    found = [one for row in rows for one in _judged(row, whole=not old.columns)]
+    for name, body, of_trigger in connection.execute(_FUNCTIONS, {"table": oid, "words": words}):
+        if used := use_in_function(body, old, of_its_trigger=of_trigger):
+            found.append(Dependant(f"function {name}", certain=used is Use.USED))
+    return tuple(dict.fromkeys(found))
+
+
+def _judged(row: tuple[Any, ...], *, whole: bool) -> Iterator[Dependant]:
+    what, kind, name, own, contype, generated, relkind, of = row
+    if name is not None and names.is_ours(name):
+        return
+    match kind:
+        case "pg_constraint" | "pg_catalog.pg_constraint":
+            yield Dependant(what, goes_along=bool(own) or contype == "c")
+        case "pg_class":
+            yield Dependant(what, goes_along=relkind in {"i", "I", "S"})
+        case "pg_attrdef":
+            if whole or not generated:
+                return
+            yield Dependant(f"generated column: {what}")
+        case "pg_statistic_ext":
+            yield Dependant(what, goes_along=True)
+        case "pg_rewrite":
+            yield Dependant(what, goes_along=whole and bool(own) and of not in {"v", "m"})
+        case "pg_policy" | "pg_trigger":
+            yield Dependant(what, goes_along=whole and bool(own))
+        case _:
+            yield Dependant(what)

@@ -1,0 +1,78 @@
+"""Collect the evidence that the gates of one change are judged by."""
+
+from datetime import datetime
+
+from dbops.config.model import Config
+from dbops.engine.run import Run
+from dbops.operations.migrate import checksum
+from dbops.operations.migrate.compare import triggers
+from dbops.operations.migrate.compare.facts import COMPARED
+from dbops.operations.migrate.contract import clients, counting, dependants
+from dbops.operations.migrate.contract.facts import BASELINE, REHEARSED, Backups, Dependant, Facts, Proof
+from dbops.operations.migrate.contract.uses import Old
+from dbops.operations.migrate.life import Life, Place, State
+from dbops.operations.migrate.open_changes import Work
+from dbops.stores.postgres import Connection
+
+_CONFLICTS = "SELECT count(*) FROM dbops.conflicts WHERE change = %s AND (%s::timestamptz IS NULL OR at >= %s)"
+_OWN = "SELECT oid::bigint FROM pg_catalog.pg_roles WHERE rolname = ANY(%s)"
+
+
+def observe(config: Config, work: Work, run: Run, now: datetime, backups: Backups) -> Facts:
+    """Look at the database, its replicas and its ledger."""
+    known, change, shape, connection = work.known, work.change, work.shape, work.connection
+    target, here = known.target, known.here
+    place = config.postgres[target]
+    switched = change.life.since_state(State.SWITCHED, here)
+    names = shape.old_names()
+    found = dependants.find(connection, names) if names is not None else None
+    old, needing = _needing(connection, found)
+    looks = clients.known(change.life, here)
+    look = clients.look(connection, place.old_clients or (), now)
+    if switched is not None:
+        clients.keep(connection, run, look, looks, target=target, change=change.id)
+    tables = tuple({shape.table, *(one.table for one in shape.comparisons())})
+    return Facts(
+        target,
+        change.id,
+        now,
+        here,
+        change.life.state,
+        switched,
+        place.soak,
+        checksum.of(change.id, shape),
+        old,
+        compares=bool(shape.comparisons()),
+        compared=_proof(change.life, COMPARED, here),
+        triggers=triggers.digest(connection, change.id, tables),
+        conflicts=_conflicts(connection, change.id, switched),
+        dependants=needing,
+        own_roles=_own_roles(connection),
+        baseline=counting.before(_proof(change.life, BASELINE, here)),
+        counted=counting.observe(config, target, run) if old is not None else (),
+        patterns=place.old_clients,
+        samples=(*(one for one in looks if switched is not None and one.at >= switched), look),
+        backups=backups,
+        rehearsed=_proof(change.life, REHEARSED, here),
+    )
+
+
+def _needing(connection: Connection, found: tuple[Old, int] | None) -> tuple[Old | None, tuple[Dependant, ...]]:
+    if found is None:
+        return None, ()
+    return found[0], dependants.observe(connection, *found)
+
+
+def _proof(life: Life, kind: str, here: Place) -> Proof | None:
+    one = life.evidence(kind, here)
+    return None if one is None else Proof(one.at, one.detail)
+
+
+def _conflicts(connection: Connection, change: str, since: datetime | None) -> int:
+    row = connection.execute(_CONFLICTS, (change, since, since)).fetchone()
+    return int(row[0]) if row else 0
+
+
+def _own_roles(connection: Connection) -> frozenset[int]:
+    """Name the role that dbops connects as; an administrator's own statements count as anybody's."""
+    return frozenset(oid for (oid,) in connection.execute(_OWN, ([connection.info.user],)))
