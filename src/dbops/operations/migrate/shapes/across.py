@@ -1,0 +1,184 @@
+"""Two tables that hold the same rows in different shapes: the triggers that keep each like the other. Pure.
+
+Row triggers after the fact replay each write on the other side, in the order in which it happened, with the values
+that the row has by then. The setting dbops.across names the row that is being carried over: its trigger on the other
+side stays silent, while whatever else an application's own triggers write there is carried back. They run as the
+owner, for the writer may have no rights on the other table; and fire in replica role too.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from dbops.engine.plan import literal, qualified
+from dbops.operations.migrate.shapes import names
+
+EVENTS = ("write", "remove", "empty")
+EVERY_ROW = "*"  # what dbops.across holds while all rows go
+
+_FUNCTION = """CREATE OR REPLACE FUNCTION {function}() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path = pg_catalog, {schema}, pg_temp SET row_security = off AS $across$
+#variable_conflict use_column
+DECLARE
+    around text = coalesce(current_setting('dbops.across', true), '');
+BEGIN
+    IF TG_OP = 'TRUNCATE' THEN
+        PERFORM set_config('dbops.across', {every}, true);
+        BEGIN
+            TRUNCATE ONLY {there};
+        EXCEPTION WHEN feature_not_supported THEN -- foreign keys point to it, from tables that are empty by now
+            DELETE FROM {there};
+        END;
+    ELSIF TG_OP = 'DELETE' THEN
+        PERFORM set_config('dbops.across', {old_row}, true);
+        DELETE FROM {there} AS n WHERE {n_is_old};
+        PERFORM FROM {there} AS n WHERE {n_is_old};
+        IF FOUND THEN
+            {conflict}
+        END IF;
+    ELSE
+        PERFORM set_config('dbops.across', {new_row}, true);
+        UPDATE {there} AS n SET {assigned} FROM {here} AS r
+         WHERE {r_is_new} AND {n_is_before} AND ({differs});
+        IF NOT FOUND THEN
+            INSERT INTO {there} AS n ({columns}) OVERRIDING SYSTEM VALUE
+                SELECT {values} FROM {here} AS r
+                 WHERE {r_is_new} AND NOT EXISTS (SELECT FROM {there} AS n WHERE {n_is_r})
+            ON CONFLICT ({key}) DO UPDATE SET {excluded};
+        END IF;
+        PERFORM FROM {here} AS r LEFT JOIN {there} AS n ON {n_is_r} WHERE {r_is_new} AND (n IS NULL OR {differs});
+        IF FOUND THEN -- triggers over there assign values of their own: those are taken back here
+            {settle}
+        END IF;
+    END IF;
+    PERFORM set_config('dbops.across', around, true);
+    RETURN NULL;
+END
+$across$"""
+_SETTLE = """UPDATE {here} AS n SET {assigned_back} FROM {there} AS r
+              WHERE {n_is_r} AND {r_is_new} AND ({differs_back});
+            PERFORM FROM {here} AS r LEFT JOIN {there} AS n ON {n_is_r}
+              WHERE {r_is_new} AND (n IS NULL OR {differs});
+            IF FOUND THEN
+                {conflict}
+            END IF;"""
+_CONFLICT = """IF to_regprocedure('dbops.conflict(text)') IS NOT NULL THEN
+                EXECUTE 'SELECT dbops.conflict($1)' USING {change};
+            END IF;"""
+_SILENT = "(pg_catalog.current_setting('dbops.across', true) IS DISTINCT FROM {row})"
+
+_BATCH = "(pg_catalog.current_setting('dbops.backfill', true) IS DISTINCT FROM {change})"
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """From one table to the other. `values`: column there -> expression over r, the row here; the key aside."""
+
+    kind: str
+    here: str
+    there: str
+    key: Sequence[str]
+    values: Mapping[str, str]
+    back: Mapping[str, str]
+
+
+def quoted(column: str) -> str:
+    """Quote a column, unless its author did."""
+    return column if column.startswith('"') else qualified((column,))
+
+
+def schema_of(table: str) -> str:
+    """Return the schema of a table as it is written in SQL; migrations run with search_path public."""
+    parts = split(table)
+    return parts[0] if len(parts) > 1 else "public"
+
+
+def split(table: str) -> tuple[str, ...]:
+    """Cut `schema.table` at its dot, as SQL would: not inside of quotes."""
+    parts, inside = [""], False
+    for sign in table:
+        inside ^= sign == '"'
+        if sign == "." and not inside:
+            parts.append("")
+        else:
+            parts[-1] += sign
+    return tuple(parts)
+
+
+def function(change: str, kind: str, named_after: str) -> str:
+    return f"{schema_of(named_after)}.{qualified((names.name(kind, change, named_after),))}"
+
+
+def trigger(change: str, kind: str, named_after: str, event: str) -> str:
+    return names.name(f"{kind}_{event}", change, named_after)
+
+
+def create_function(change: str, way: Way, named_after: str) -> str:
+    """Write the function of one direction. Its name stays when the tables exchange theirs; its text does not."""
+    return _FUNCTION.format(**_parts(change, way, named_after))
+
+
+def create_triggers(change: str, way: Way, named_after: str) -> tuple[str, ...]:
+    """Put them on the table that the way starts from."""
+    run = f"EXECUTE FUNCTION {function(change, way.kind, named_after)}()"
+    found: list[str] = []
+    for event, when, row, each in (
+        ("write", "INSERT OR UPDATE", row_of(change, "NEW", way.key), "ROW"),
+        ("remove", "DELETE", row_of(change, "OLD", way.key), "ROW"),
+        ("empty", "TRUNCATE", literal(f"{change}:{EVERY_ROW}"), "STATEMENT"),
+    ):
+        name = qualified((trigger(change, way.kind, named_after, event),))
+        silent = _SILENT.format(row=row)
+        guard = f"{silent} AND {_BATCH.format(change=literal(change))}" if each == "ROW" else silent
+        found.append(f"CREATE TRIGGER {name} AFTER {when} ON {way.here} FOR EACH {each} WHEN ({guard}) {run}")
+        found.append(f"ALTER TABLE {way.here} ENABLE ALWAYS TRIGGER {name}")
+    return tuple(found)
+
+
+def row_of(change: str, record: str, key: Sequence[str]) -> str:
+    """Name a row: the change, and its key as JSON."""
+    told = ", ".join(f"{record}.{quoted(column)}" for column in key)
+    return f"{literal(change + ':')} || pg_catalog.jsonb_build_array({told})::text"
+
+
+def same(left: str, right: str, key: Sequence[str]) -> str:
+    return " AND ".join(f"{left}.{quoted(column)} = {right}.{quoted(column)}" for column in key)
+
+
+def differs(values: Mapping[str, str], row: str = "n") -> str:
+    """Say that a row over there is not what the row here asks for."""
+    return (
+        " OR ".join(f"{row}.{quoted(column)} IS DISTINCT FROM ({told})" for column, told in values.items()) or "false"
+    )
+
+
+def assigned(values: Mapping[str, str]) -> str:
+    return ", ".join(f"{quoted(column)} = ({told})" for column, told in values.items())
+
+
+def _parts(change: str, way: Way, named_after: str) -> dict[str, str]:
+    key = {column: f"r.{quoted(column)}" for column in way.key}
+    every = {**key, **way.values}
+    conflict = _CONFLICT.format(change=literal(change))
+    parts = {
+        "function": function(change, way.kind, named_after),
+        "schema": schema_of(way.here),
+        "here": way.here,
+        "there": way.there,
+        "every": literal(f"{change}:{EVERY_ROW}"),
+        "old_row": row_of(change, "OLD", way.key),
+        "new_row": row_of(change, "NEW", way.key),
+        "n_is_old": same("n", "OLD", way.key),
+        "n_is_before": " AND ".join(f"n.{quoted(c)} = coalesce(OLD.{quoted(c)}, NEW.{quoted(c)})" for c in way.key),
+        "r_is_new": same("r", "NEW", way.key),
+        "n_is_r": same("n", "r", way.key),
+        "differs": differs(every),
+        "differs_back": differs(way.back),
+        "assigned": assigned(every),
+        "assigned_back": assigned(way.back),
+        "columns": ", ".join(map(quoted, every)),
+        "values": ", ".join(f"({told})" for told in every.values()),
+        "excluded": ", ".join(f"{quoted(column)} = excluded.{quoted(column)}" for column in every),
+        "key": ", ".join(map(quoted, way.key)),
+        "conflict": conflict,
+    }
+    return {**parts, "settle": _SETTLE.format(**parts) if way.back else conflict}

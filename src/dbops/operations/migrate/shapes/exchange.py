@@ -1,0 +1,337 @@
+"""Two tables exchange their names, and all that hangs on the one that serves follows to the other. Pure.
+
+One transaction, one statement: what it will touch is locked first, in one order; nothing is scanned; a text that names
+a table is taken before the names change and executed after, so that it binds to the other. Done twice, it does nothing.
+"""
+
+from dbops.operations.migrate.shapes.following import CHECK, WHO, block, filled
+
+_DECLARE = """    views_text text[] = '{}'; -- what is executed once the names are exchanged
+    policies_text text[] = '{}';
+    triggers_text text[] = '{}';
+    publications_text text[] = '{}';
+    relations text;
+    free text;
+    next_value bigint;
+    was_called boolean;
+    olds oid[] = '{}'; -- materialized views, and what takes their places
+    twins oid[] = '{}';
+"""
+
+# Readers come from a view to its tables: so do we. OWNER TO whom it belongs already locks a view without its tables.
+_LOCK = """
+    FOR each IN
+        WITH RECURSIVE above (oid, depth) AS (
+            SELECT unnest(moved), 0
+            UNION
+            SELECT w.ev_class, a.depth + 1
+              FROM above a JOIN pg_depend d ON d.refclassid = 'pg_class'::regclass AND d.refobjid = a.oid
+               AND d.classid = 'pg_rewrite'::regclass
+              JOIN pg_rewrite w ON w.oid = d.objid AND w.ev_class <> a.oid WHERE a.depth < 64)
+        SELECT c.oid::regclass AS rel, c.relkind, c.relowner::regrole AS owner
+          FROM above a JOIN pg_class c ON c.oid = a.oid AND c.relkind IN ('v', 'm')
+         WHERE c.oid = ANY (moved) OR EXISTS (
+               SELECT FROM pg_depend d JOIN pg_rewrite w ON w.oid = d.objid AND w.ev_class = c.oid
+                WHERE d.classid = 'pg_rewrite'::regclass AND d.refclassid = 'pg_class'::regclass
+                  AND d.refobjid = ANY (moved))
+         GROUP BY c.oid, c.relkind, c.relowner ORDER BY max(a.depth) DESC, c.oid
+    LOOP
+        EXECUTE format('ALTER %s %s OWNER TO %s', CASE each.relkind WHEN 'm' THEN 'MATERIALIZED VIEW' ELSE 'VIEW' END,
+                       each.rel, each.owner);
+    END LOOP;
+    SELECT string_agg(DISTINCT c.oid::regclass::text, ', ') INTO relations
+      FROM pg_class c
+     WHERE c.oid IN (here, there)
+        OR c.oid IN (SELECT k.conrelid FROM pg_constraint k
+                      WHERE k.contype = 'f' AND k.confrelid = here AND k.conparentid = 0)
+        OR c.oid IN (SELECT y.polrelid FROM pg_policy y JOIN pg_depend d ON d.classid = 'pg_policy'::regclass
+                        AND d.objid = y.oid AND d.refclassid = 'pg_class'::regclass AND d.refobjid = ANY (moved)
+                       JOIN pg_class t ON t.oid = y.polrelid AND t.relkind IN ('r', 'p'))
+        OR c.oid IN (SELECT w.ev_class FROM pg_rewrite w JOIN pg_depend d ON d.classid = 'pg_rewrite'::regclass
+                        AND d.objid = w.oid AND d.refclassid = 'pg_class'::regclass AND d.refobjid = ANY (moved)
+                       JOIN pg_class t ON t.oid = w.ev_class AND t.relkind IN ('r', 'p'));
+    EXECUTE 'LOCK TABLE ' || relations || ' IN ACCESS EXCLUSIVE MODE';
+    FOR each IN @keys@
+    LOOP
+        IF each.twin IS NULL OR each.convalidated AND NOT each.twin_validated THEN
+            problems = problems || format('foreign key %s of %s', each.conname, each.was_from::regclass);
+        END IF;
+    END LOOP;
+    FOR each IN SELECT c.relname, s.nspname FROM pg_class c JOIN pg_namespace s ON s.oid = c.relnamespace
+                 WHERE c.oid = ANY (views)
+    LOOP
+        IF to_regclass(format('%I.%I', each.nspname, mark || md5(each.relname))) IS NULL THEN
+            problems = problems || format('materialized view %s', each.relname);
+        END IF;
+    END LOOP;
+    IF problems <> '{}' THEN
+        RAISE EXCEPTION 'not made ready to follow to %: %', there_is, array_to_string(problems, ', ')
+            USING ERRCODE = 'object_not_in_prerequisite_state', HINT = 'it is newer than the rest: begin again';
+    END IF;
+"""
+
+_TAKE_TEXTS = """
+    FOR each IN SELECT DISTINCT w.oid, w.rulename, c.relkind, c.oid AS rel, c.reloptions
+                  FROM pg_depend d JOIN pg_rewrite w ON w.oid = d.objid AND w.ev_class <> ALL (moved)
+                  JOIN pg_class c ON c.oid = w.ev_class
+                 WHERE d.classid = 'pg_rewrite'::regclass AND d.refclassid = 'pg_class'::regclass
+                   AND d.refobjid = ANY (moved) ORDER BY w.oid
+    LOOP
+        IF each.relkind = 'v' AND each.rulename = '_RETURN' THEN
+            views_text = views_text || format('CREATE OR REPLACE VIEW %s%s AS %s', each.rel::regclass,
+                ' WITH (' || array_to_string(each.reloptions, ', ') || ')', pg_get_viewdef(each.rel));
+        ELSE
+            views_text = views_text
+                || regexp_replace(pg_get_ruledef(each.oid), '^CREATE RULE', 'CREATE OR REPLACE RULE');
+        END IF;
+    END LOOP;
+    FOR each IN SELECT DISTINCT p.oid FROM pg_depend d JOIN pg_proc p ON p.oid = d.objid
+                 WHERE d.classid = 'pg_proc'::regclass AND d.refclassid = 'pg_class'::regclass
+                   AND d.refobjid = ANY (moved)
+    LOOP
+        views_text = views_text || pg_get_functiondef(each.oid);
+    END LOOP;
+    FOR each IN SELECT DISTINCT y.oid, y.polname, y.polrelid, pg_get_expr(y.polqual, y.polrelid) AS qual,
+                       pg_get_expr(y.polwithcheck, y.polrelid) AS with_check
+                  FROM pg_depend d JOIN pg_policy y ON y.oid = d.objid AND y.polrelid NOT IN (here, there)
+                 WHERE d.classid = 'pg_policy'::regclass AND d.refclassid = 'pg_class'::regclass
+                   AND d.refobjid = ANY (moved)
+    LOOP
+        policies_text = policies_text || format('ALTER POLICY %I ON %s%s%s', each.polname, each.polrelid::regclass,
+            ' USING (' || each.qual || ')', ' WITH CHECK (' || each.with_check || ')');
+    END LOOP;
+    FOR each IN SELECT y.*, pg_get_expr(y.polqual, y.polrelid) AS qual,
+                       pg_get_expr(y.polwithcheck, y.polrelid) AS with_check,
+                       (SELECT string_agg(CASE r WHEN 0 THEN 'PUBLIC' ELSE r::regrole::text END, ', ')
+                          FROM unnest(y.polroles) r) AS roles
+                  FROM pg_policy y WHERE y.polrelid = here
+                   AND NOT EXISTS (SELECT FROM pg_policy o WHERE o.polrelid = there AND o.polname = y.polname)
+    LOOP
+        policies_text = policies_text || format('CREATE POLICY %I ON %s AS %s FOR %s TO %s%s%s', each.polname,
+            here::regclass, CASE WHEN each.polpermissive THEN 'PERMISSIVE' ELSE 'RESTRICTIVE' END,
+            CASE each.polcmd WHEN 'r' THEN 'SELECT' WHEN 'a' THEN 'INSERT' WHEN 'w' THEN 'UPDATE'
+                             WHEN 'd' THEN 'DELETE' ELSE 'ALL' END,
+            each.roles, ' USING (' || each.qual || ')', ' WITH CHECK (' || each.with_check || ')');
+    END LOOP;
+    FOR each IN SELECT t.oid, t.tgname, t.tgenabled, pg_get_triggerdef(t.oid) AS def,
+                       EXISTS (SELECT FROM pg_trigger o WHERE o.tgrelid = there AND o.tgname = t.tgname) AS twin
+                  FROM pg_trigger t
+                 WHERE t.tgrelid = here AND NOT t.tgisinternal AND t.tgname !~ '^[~!]dbops_' ORDER BY t.tgname
+    LOOP
+        IF NOT each.twin THEN
+            triggers_text = triggers_text || each.def;
+        END IF;
+        triggers_text = triggers_text
+            || format('ALTER TABLE %s %s TRIGGER %I', here::regclass,
+                      CASE each.tgenabled WHEN 'D' THEN 'DISABLE' WHEN 'R' THEN 'ENABLE REPLICA'
+                                          WHEN 'A' THEN 'ENABLE ALWAYS' ELSE 'ENABLE' END, each.tgname)
+            || format('ALTER TABLE %s DISABLE TRIGGER %I', there::regclass, each.tgname);
+    END LOOP;
+    IF EXISTS (SELECT FROM pg_publication_rel WHERE prrelid = here) THEN
+        FOR each IN SELECT p.pubname, pg_get_expr(r.prqual, r.prrelid) AS qual,
+                           (SELECT string_agg(quote_ident(a.attname), ', ' ORDER BY a.attnum) FROM pg_attribute a
+                             WHERE a.attrelid = here AND a.attnum = ANY (r.prattrs)) AS columns,
+                           EXISTS (SELECT FROM pg_publication_rel o
+                                    WHERE o.prrelid = there AND o.prpubid = p.oid) AS twin
+                      FROM pg_publication_rel r JOIN pg_publication p ON p.oid = r.prpubid WHERE r.prrelid = here
+        LOOP
+            publications_text = publications_text
+                || format('ALTER PUBLICATION %I DROP TABLE %s', each.pubname, there::regclass);
+            IF NOT each.twin THEN
+                publications_text = publications_text
+                    || format('ALTER PUBLICATION %I ADD TABLE %s%s%s', each.pubname, here::regclass,
+                              ' (' || each.columns || ')', ' WHERE (' || each.qual || ')');
+            END IF;
+        END LOOP;
+    END IF;
+"""
+
+# Old keys go, and the twins get their names and are enforced as those were.
+_KEYS = """
+    FOR each IN @keys@
+    LOOP
+        CONTINUE WHEN NOT each.incoming;
+        IF each.was_from <> here THEN
+            EXECUTE format('ALTER TABLE %s DROP CONSTRAINT %I', each.was_from::regclass, each.conname);
+            EXECUTE format('ALTER TABLE %s RENAME CONSTRAINT %I TO %I', each.was_from::regclass, each.twin_name,
+                           each.conname);
+        END IF;
+        EXECUTE format('ALTER TABLE %s ALTER CONSTRAINT %I %s', each.from_rel::regclass,
+                       CASE WHEN each.was_from = here THEN each.twin_name ELSE each.conname END,
+                       CASE WHEN each.condeferred THEN 'DEFERRABLE INITIALLY DEFERRED'
+                            WHEN each.condeferrable THEN 'DEFERRABLE INITIALLY IMMEDIATE' ELSE 'NOT DEFERRABLE' END);
+    END LOOP;
+"""
+
+_NAMES = """
+    free = '~dbops_' || md5(here::text || there::text);
+    EXECUTE format('ALTER TABLE %s RENAME TO %I', here::regclass, free);
+    EXECUTE format('ALTER TABLE %s RENAME TO %s', there::regclass, here_is);
+    EXECUTE format('ALTER TABLE %s RENAME TO %s', here::regclass, there_is);
+    FOR each IN SELECT c.oid, c.relname, s.nspname,
+                       to_regclass(format('%I.%I', s.nspname, mark || md5(c.relname)))::oid AS twin
+                  FROM pg_class c JOIN pg_namespace s ON s.oid = c.relnamespace WHERE c.oid = ANY (views)
+    LOOP
+        told = '~dbops_' || md5(each.oid::text);
+        FOR other IN SELECT i.indexrelid::regclass AS old, c.relname, mark || md5(c.relname) AS twin
+                       FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid WHERE i.indrelid = each.oid
+        LOOP
+            EXECUTE format('ALTER INDEX %s RENAME TO %I', other.old, '~dbops_' || md5('old' || other.relname));
+            EXECUTE format('ALTER INDEX %I.%I RENAME TO %I', each.nspname, other.twin, other.relname);
+        END LOOP;
+        EXECUTE format('ALTER MATERIALIZED VIEW %s RENAME TO %I', each.oid::regclass, told);
+        EXECUTE format('ALTER MATERIALIZED VIEW %s RENAME TO %I', each.twin::regclass, each.relname);
+        EXECUTE format('ALTER MATERIALIZED VIEW %s OWNER TO %s', each.twin::regclass,
+                       (SELECT relowner::regrole FROM pg_class WHERE oid = each.oid));
+        olds = olds || each.oid;
+        twins = twins || each.twin;
+    END LOOP;
+"""
+
+# Rights, comments and statistics targets of what served go to what serves now (`old`, `new` are OIDs).
+RIGHTS = """
+        FOR other IN SELECT DISTINCT @who@ AS who
+                       FROM pg_class c, aclexplode(c.relacl) a WHERE c.oid = each.new AND a.grantee <> c.relowner
+        LOOP
+            EXECUTE format('REVOKE ALL ON %s FROM %s', each.new::regclass, other.who);
+        END LOOP;
+        FOR other IN SELECT a.privilege_type, a.is_grantable, NULL::text AS col,
+                            @who@ AS who
+                       FROM pg_class c, aclexplode(c.relacl) a WHERE c.oid = each.old AND a.grantee <> c.relowner
+                     UNION ALL
+                     SELECT a.privilege_type, a.is_grantable, quote_ident(t.attname),
+                            @who@
+                       FROM pg_attribute t, aclexplode(t.attacl) a
+                      WHERE t.attrelid = each.old AND t.attname IN (
+                            SELECT attname FROM pg_attribute WHERE attrelid = each.new AND NOT attisdropped)
+        LOOP
+            EXECUTE format('GRANT %s%s ON %s TO %s%s', other.privilege_type, ' (' || other.col || ')',
+                           each.new::regclass, other.who, CASE WHEN other.is_grantable THEN ' WITH GRANT OPTION' END);
+        END LOOP;
+        FOR other IN SELECT d.description, a.attname, a.attnum, a.attstattarget,
+                            col_description(each.new, n.attnum) AS said
+                       FROM pg_attribute a JOIN pg_attribute n ON n.attrelid = each.new AND n.attname = a.attname
+                        AND NOT n.attisdropped
+                       LEFT JOIN pg_description d ON d.classoid = 'pg_class'::regclass AND d.objoid = a.attrelid
+                        AND d.objsubid = a.attnum
+                      WHERE a.attrelid = each.old AND a.attnum > 0 AND NOT a.attisdropped
+                        AND (d.description IS NOT NULL OR a.attstattarget IS DISTINCT FROM n.attstattarget)
+        LOOP
+            IF other.description IS NOT NULL AND other.said IS NULL THEN
+                EXECUTE format('COMMENT ON COLUMN %s.%I IS %L', each.new::regclass, other.attname, other.description);
+            END IF;
+            EXECUTE format('ALTER TABLE %s ALTER %I SET STATISTICS %s', each.new::regclass, other.attname,
+                           coalesce(other.attstattarget, -1));
+        END LOOP;
+        IF obj_description(each.old, 'pg_class') IS NOT NULL AND obj_description(each.new, 'pg_class') IS NULL THEN
+            EXECUTE format('COMMENT ON %s %s IS %L', CASE (SELECT relkind FROM pg_class WHERE oid = each.new)
+                                                     WHEN 'm' THEN 'MATERIALIZED VIEW' ELSE 'TABLE' END,
+                           each.new::regclass, obj_description(each.old, 'pg_class'));
+        END IF;
+"""
+_RIGHTS = """
+    FOR each IN SELECT here AS old, there AS new UNION ALL SELECT * FROM unnest(olds, twins)
+    LOOP@rights@    END LOOP;
+"""
+
+# What counts on stays one sequence: the owner changes, or an identity is made anew where the old one stood.
+_SEQUENCES = """
+    FOR each IN SELECT a.attname, a.attidentity, d.objid AS seq, d.deptype, n.atttypid::regtype AS type, q.*,
+                       s.nspname, c.relname, c.relacl
+                  FROM pg_depend d JOIN pg_attribute a ON a.attrelid = here AND a.attnum = d.refobjsubid
+                  JOIN pg_sequence q ON q.seqrelid = d.objid JOIN pg_class c ON c.oid = d.objid
+                  JOIN pg_namespace s ON s.oid = c.relnamespace
+                  JOIN pg_attribute n ON n.attrelid = there AND n.attname = a.attname AND NOT n.attisdropped
+                 WHERE d.classid = 'pg_class'::regclass AND d.refclassid = 'pg_class'::regclass AND d.refobjid = here
+                   AND d.deptype IN ('a', 'i')
+    LOOP
+        IF each.deptype = 'a' THEN
+            EXECUTE format('ALTER SEQUENCE %s OWNED BY %s.%I', each.seq::regclass, there::regclass, each.attname);
+            IF each.type = 'bigint'::regtype AND each.seqtypid <> 'bigint'::regtype THEN
+                EXECUTE format('ALTER SEQUENCE %s AS bigint', each.seq::regclass);
+            END IF;
+            CONTINUE;
+        END IF;
+        EXECUTE format('SELECT last_value, is_called FROM %s', each.seq::regclass) INTO next_value, was_called;
+        EXECUTE format('ALTER TABLE %s ALTER %I DROP DEFAULT', there::regclass, each.attname);
+        EXECUTE format('ALTER TABLE %s ALTER %I DROP IDENTITY', here::regclass, each.attname);
+        EXECUTE format('ALTER TABLE %s ALTER %I ADD GENERATED %s AS IDENTITY (SEQUENCE NAME %I.%I INCREMENT BY %s '
+                       'MINVALUE %s MAXVALUE %s START WITH %s CACHE %s %s)', there::regclass, each.attname,
+                       CASE each.attidentity WHEN 'a' THEN 'ALWAYS' ELSE 'BY DEFAULT' END, each.nspname, each.relname,
+                       each.seqincrement, each.seqmin,
+                       CASE WHEN each.type = 'bigint'::regtype AND each.seqtypid = 'integer'::regtype
+                             AND each.seqmax = 2147483647 THEN 9223372036854775807 ELSE each.seqmax END,
+                       each.seqstart, each.seqcache, CASE WHEN each.seqcycle THEN 'CYCLE' ELSE 'NO CYCLE' END);
+        PERFORM setval(format('%I.%I', each.nspname, each.relname)::regclass, next_value, was_called);
+        FOR other IN SELECT a.privilege_type, @who@ AS who
+                       FROM aclexplode(each.relacl) a
+        LOOP
+            EXECUTE format('GRANT %s ON SEQUENCE %I.%I TO %s', other.privilege_type, each.nspname, each.relname,
+                           other.who);
+        END LOOP;
+        EXECUTE format('ALTER TABLE %s ALTER %I SET DEFAULT nextval(%L)', here::regclass, each.attname,
+                       format('%I.%I', each.nspname, each.relname));
+    END LOOP;
+"""
+
+# Applications name constraints too (ON CONFLICT ON CONSTRAINT): those that say the same exchange their names.
+_CONSTRAINT_NAMES = """
+    FOR each IN SELECT DISTINCT ON (o.conname) k.conname AS was, o.conname AS is
+                  FROM pg_constraint k JOIN pg_constraint o ON o.conrelid = there AND o.contype = k.contype
+                   AND o.conname <> k.conname AND k.contype IN ('p', 'u', 'x', 'c', 'f')
+                   AND pg_get_constraintdef(o.oid) = pg_get_constraintdef(k.oid)
+                 WHERE k.conrelid = here
+                   AND NOT EXISTS (SELECT FROM pg_constraint x WHERE x.conrelid = there AND x.conname = k.conname)
+                   AND NOT EXISTS (SELECT FROM pg_constraint x WHERE x.conrelid = here AND x.conname = o.conname)
+                 ORDER BY o.conname, k.conname
+    LOOP
+        EXECUTE format('ALTER TABLE %s RENAME CONSTRAINT %I TO %I', here::regclass, each.was, free);
+        EXECUTE format('ALTER TABLE %s RENAME CONSTRAINT %I TO %I', there::regclass, each.is, each.was);
+        EXECUTE format('ALTER TABLE %s RENAME CONSTRAINT %I TO %I', here::regclass, free, each.is);
+    END LOOP;
+    FOR each IN SELECT DISTINCT ON (o.oid) k.oid AS was, k.relname AS was_name, o.oid AS is, o.relname AS is_name
+                  FROM pg_index ki JOIN pg_class k ON k.oid = ki.indexrelid
+                  JOIN pg_index oi ON oi.indrelid = there JOIN pg_class o ON o.oid = oi.indexrelid
+                 WHERE ki.indrelid = here AND ki.indisunique = oi.indisunique
+                   AND NOT EXISTS (SELECT FROM pg_constraint x WHERE x.conindid IN (k.oid, o.oid)
+                                      AND x.conrelid IN (here, there))
+                   AND regexp_replace(pg_get_indexdef(k.oid), '^.*? USING ', '')
+                       = regexp_replace(pg_get_indexdef(o.oid), '^.*? USING ', '')
+                 ORDER BY o.oid, k.relname
+    LOOP
+        EXECUTE format('ALTER INDEX %s RENAME TO %I', each.was::regclass, free);
+        EXECUTE format('ALTER INDEX %s RENAME TO %I', each.is::regclass, each.was_name);
+        EXECUTE format('ALTER INDEX %s RENAME TO %I', each.was::regclass, each.is_name);
+    END LOOP;
+"""
+
+_EXECUTE_TEXTS = """
+    FOREACH told IN ARRAY views_text || policies_text || triggers_text || publications_text
+    LOOP
+        EXECUTE told;
+    END LOOP;
+    FOR each IN SELECT c.relrowsecurity, c.relforcerowsecurity, c.relreplident FROM pg_class c WHERE c.oid = here
+    LOOP
+        IF each.relrowsecurity THEN
+            EXECUTE format('ALTER TABLE %s ENABLE ROW LEVEL SECURITY', there::regclass);
+        END IF;
+        IF each.relforcerowsecurity THEN
+            EXECUTE format('ALTER TABLE %s FORCE ROW LEVEL SECURITY', there::regclass);
+        END IF;
+        IF each.relreplident IN ('f', 'n') THEN
+            EXECUTE format('ALTER TABLE %s REPLICA IDENTITY %s', there::regclass,
+                           CASE each.relreplident WHEN 'f' THEN 'FULL' ELSE 'NOTHING' END);
+        END IF;
+    END LOOP;
+    FOR each IN SELECT v.oid FROM unnest(views) WITH ORDINALITY v (oid, n) ORDER BY v.n DESC
+    LOOP
+        EXECUTE format('DROP MATERIALIZED VIEW %s', each.oid::regclass);
+    END LOOP;
+"""
+
+
+def exchange(*, here: str, there: str, sign: str) -> str:
+    """Write the one statement. `sign` is the trigger that sits on `here` as long as it was not done."""
+    body = CHECK + _LOCK + _TAKE_TEXTS + _KEYS + _NAMES + _RIGHTS
+    body += _CONSTRAINT_NAMES + _EXECUTE_TEXTS + _SEQUENCES
+    return block(body, here=here, there=there, sign=sign, declare=_DECLARE, rights=filled(RIGHTS, who=WHO))

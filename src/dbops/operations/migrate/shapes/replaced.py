@@ -1,0 +1,157 @@
+"""A table is replaced by another one, of another shape: both are written by triggers until they exchange their names.
+
+    Replaced(table="public.workspaces", by="public.workspaces_v2", key=("workspace_id",),
+             create="CREATE TABLE public.workspaces_v2 (LIKE public.workspaces INCLUDING ALL)",
+             up={"name": "r.name"}, down={"name": "r.name"})
+
+`up` tells each new column by the old row `r`, `down` each old column by the new one; the key is the same in both.
+After the exchange the new table serves under the old name, and the old one under the new: who wrote to either goes on,
+as long as it names columns that both have. A transaction that writes a row by the one name can run into a deadlock
+with another that writes the same row by the other name at the same moment; writers should keep to one of them.
+
+Expressions see pg_catalog and the schema of the table, and should have the type of their column to the digit. A key
+that is deferrable, `json` (it knows no equality), partitions, inheritance and rules are refused.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from dbops.operations.migrate.shapes import across, exchange, following, outfit
+from dbops.operations.migrate.shapes.across import Way, quoted
+from dbops.operations.migrate.shapes.shape import KEY, ROWS, Comparison, Do, Filling, OldNames
+
+_FORWARD = "on"
+_BACK = "back"
+
+_FILL = """INSERT INTO {there} AS n ({columns}) OVERRIDING SYSTEM VALUE
+SELECT {values} FROM (
+    SELECT r.* FROM {here} AS r LEFT JOIN {there} AS n ON {same}
+     WHERE {rows} AND (n.{first} IS NULL OR {differs})
+       FOR SHARE OF r) AS r
+ON CONFLICT ({key}) DO UPDATE SET {excluded} WHERE {differs_excluded}"""
+_COMPARE = """SELECT {key} FROM {here} AS r LEFT JOIN {there} AS n ON {same}
+ WHERE {rows} AND (n.{first} IS NULL OR {differs})"""
+
+
+@dataclass(frozen=True, slots=True)
+class Replaced:
+    """A shape. `exchanged` says that the tables have each other's names by now: see after_swap()."""
+
+    table: str
+    by: str
+    create: str
+    key: tuple[str, ...]
+    up: Mapping[str, str]
+    down: Mapping[str, str]
+    exchanged: bool = False
+
+    def after_swap(self) -> "Replaced":
+        """Return the shape for what walks the tables once they have exchanged their names."""
+        return replace(self, exchanged=True)
+
+    def expand(self, change: str) -> tuple[Do, ...]:
+        forward, back = self.ways()
+        statements = (
+            self.create,
+            outfit.outfit(self.table, self.by, self.key),
+            across.create_function(change, forward, self.table),
+            across.create_function(change, back, self.table),
+            *across.create_triggers(change, back, self.table),
+            *across.create_triggers(change, forward, self.table),
+        )
+        return tuple(Do(one) for one in statements)
+
+    def undo(self, change: str) -> tuple[Do, ...]:
+        statements = [outfit.strip(self.table, self.by, self._sign(change, _FORWARD))]
+        statements += self._drop_triggers(change, _FORWARD, self.table)
+        statements.append(f"DROP TABLE IF EXISTS {self.by}")
+        statements += self._drop_functions(change)
+        return tuple(Do(one) for one in statements)
+
+    def filling(self) -> Filling | None:
+        """Rows stay as they are while they are carried over: no write is missed, and no deleted row comes back."""
+        old, new = self._names()
+        every = {**{column: f"r.{quoted(column)}" for column in self.key}, **self.up}
+        excluded = {column: f"excluded.{quoted(column)}" for column in self.up} or {
+            column: f"excluded.{quoted(column)}" for column in self.key
+        }
+        statement = _FILL.format(
+            here=old,
+            there=new,
+            columns=", ".join(map(quoted, every)),
+            values=", ".join(f"({told})" for told in every.values()),
+            same=across.same("n", "r", self.key),
+            rows=ROWS,
+            first=quoted(self.key[0]),
+            differs=across.differs(self.up),
+            key=", ".join(map(quoted, self.key)),
+            excluded=across.assigned(excluded),
+            differs_excluded=across.differs(excluded),
+        )
+        return Filling(old, statement, new)
+
+    def comparisons(self) -> tuple[Comparison, ...]:
+        old, new = self._names()
+        return (
+            Comparison(old, self._compared(old, new, self.up)),
+            Comparison(new, self._compared(new, old, self.down), "back"),
+        )
+
+    def swap(self, change: str) -> tuple[Do, ...]:
+        """Make ready, each in its own transaction; then exchange the names and the functions that tell them, in one."""
+        return self._exchange(change, self._sign(change, _FORWARD), self.after_swap())
+
+    def swap_back(self, change: str) -> tuple[Do, ...]:
+        return self._exchange(change, self._sign(change, _BACK), replace(self, exchanged=False))
+
+    def contract(self, change: str) -> tuple[Do, ...]:
+        """Drop what was replaced. Where nothing was exchanged and no row is lost by it, that is done here."""
+        statements = [outfit.guard(self.table, self._sign(change, _FORWARD))]
+        statements += [one.sql for one in self.swap(change)]
+        statements += self._drop_triggers(change, _BACK, self.table)
+        statements.append(f"DROP TABLE IF EXISTS {self.by}")
+        statements += self._drop_functions(change)
+        return tuple(Do(one) for one in statements)
+
+    def old_names(self) -> OldNames | None:
+        """After the exchange, the old table bears the name that was the new one's."""
+        return OldNames(self.by)
+
+    def _exchange(self, change: str, sign: str, after: "Replaced") -> tuple[Do, ...]:
+        ready = following.made_ready(self.table, self.by, sign)
+        names = exchange.exchange(here=self.table, there=self.by, sign=sign)
+        functions = (across.create_function(change, way, self.table) for way in after.ways())
+        return (*(Do(one, alone=True) for one in ready), Do(names), *(Do(one) for one in functions))
+
+    def _names(self) -> tuple[str, str]:
+        """Name the old table and the new one."""
+        return (self.by, self.table) if self.exchanged else (self.table, self.by)
+
+    def ways(self) -> tuple[Way, Way]:
+        """From old to new, and back."""
+        old, new = self._names()
+        return (
+            Way(_FORWARD, old, new, self.key, self.up, self.down),
+            Way(_BACK, new, old, self.key, self.down, self.up),
+        )
+
+    def _sign(self, change: str, kind: str) -> str:
+        return across.trigger(change, kind, self.table, "write")
+
+    def _compared(self, here: str, there: str, values: Mapping[str, str]) -> str:
+        return _COMPARE.format(
+            key=KEY,
+            here=here,
+            there=there,
+            same=across.same("n", "r", self.key),
+            rows=ROWS,
+            first=quoted(self.key[0]),
+            differs=across.differs(values),
+        )
+
+    def _drop_triggers(self, change: str, kind: str, table: str) -> list[str]:
+        named = [across.trigger(change, kind, self.table, event) for event in across.EVENTS]
+        return [f"DROP TRIGGER IF EXISTS {quoted(name)} ON {table}" for name in named]
+
+    def _drop_functions(self, change: str) -> list[str]:
+        return [f"DROP FUNCTION IF EXISTS {across.function(change, kind, self.table)}()" for kind in (_FORWARD, _BACK)]
