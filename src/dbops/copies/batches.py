@@ -60,7 +60,8 @@ def next_of(connection: Connection, table: Table, within: Range, rows: int) -> S
         up_to = Range(within.low, tuple(found))
         several = table.key.is_place and len(table.files) > 1  # each part has rows at the same places
         return Stretch(up_to, _count(connection, table, up_to) if several else rows, last=False)
-    return Stretch(Range(within.low, window.high), _count(connection, table, window), last=window.high == within.high)
+    last = window.high == within.high
+    return Stretch(Range(within.low, window.high), _count(connection, table, window), last=last, full=False)
 
 
 def _count(connection: Connection, table: Table, within: Range) -> int:

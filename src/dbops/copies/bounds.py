@@ -84,6 +84,7 @@ class Stretch:
     range: Range
     rows: int
     last: bool  # nothing is behind it
+    full: bool = True  # ends with a row; else with what was looked at
 
 
 def ranges(ends: Iterable[Bound], whole: Range) -> list[Range]:

@@ -1,0 +1,128 @@
+"""`dbops migrate backfill`: fill what a change added for the rows of before, and control that from another terminal."""
+
+import re
+from dataclasses import replace
+from datetime import timedelta
+from functools import partial
+from typing import Annotated
+
+import typer
+
+from dbops import units
+from dbops.cli import render
+from dbops.cli.door import Result, command
+from dbops.cli.flow import Target, change
+from dbops.cli.options import AskedChange
+from dbops.engine import clock
+from dbops.errors import ExitCode, UsageError
+
+_RATE = re.compile(r"(?P<rows>[1-9][0-9]*)(?P<thousand>k)?/s")
+_MOST_RATE = 2**31 - 1
+
+
+def verbs(app: typer.Typer) -> None:
+    command(
+        app,
+        "backfill",
+        "dbops migrate backfill users-full-name --target agent_studio",
+        "dbops migrate backfill users-full-name -t agent_studio --triggers suppress --jobs 2",
+        "dbops migrate backfill users-full-name -t agent_studio --pause",
+        "dbops migrate backfill users-full-name -t agent_studio --limit 5000/s",
+    )(backfill)
+
+
+def backfill(
+    asked: AskedChange,
+    name: Annotated[str, typer.Argument(metavar="CHANGE", help="The change whose rows are filled.")],
+    target: Annotated[str, typer.Option("--target", "-t", metavar="NAME", help="The database.")],
+    *,
+    triggers: Annotated[
+        str | None,
+        typer.Option(metavar="fire|suppress", help="What becomes of the table's own triggers meanwhile."),
+    ] = None,
+    jobs: Annotated[int, typer.Option(min=1, max=32, help="How many parts of the table at a time.")] = 1,
+    batch: Annotated[str, typer.Option(metavar="TIME", help="How long a batch may take.")] = "200ms",
+    most_rows: Annotated[int, typer.Option(min=1, help="The most rows of a batch.")] = 20_000,
+    most_set_aside: Annotated[
+        int, typer.Option(min=0, help="How many rows that cannot be filled may be set aside before it stops.")
+    ] = 100,
+    throttle: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME=LIMIT", help="What to give way to, such as replica-lag=5s; or NAME=off."),
+    ] = None,
+    throttle_sql: Annotated[
+        str | None, typer.Option(metavar="SELECT", help="Hold while it yields true, or a number above 0.")
+    ] = None,
+    patience: Annotated[
+        str, typer.Option(metavar="TIME", help="How long to try for a row that another transaction holds.")
+    ] = "3m",
+    again: Annotated[bool, typer.Option("--again", help="Begin at the first row, whatever was done.")] = False,
+    pause: Annotated[bool, typer.Option("--pause", help="Hold a backfill that runs elsewhere.")] = False,
+    resume: Annotated[bool, typer.Option("--resume", help="Let it go on.")] = False,
+    limit: Annotated[
+        str | None, typer.Option(metavar="ROWS/s", help="Its rate, as 5000/s, heard while it runs; or off.")
+    ] = None,
+) -> Result:
+    """Fill rows in small batches; go on where a run was killed. Lock: change:ID (--pause, --resume, --limit: none)."""
+    from dbops.operations.migrate.backfill import check, ready
+    from dbops.operations.migrate.backfill.facts import Firing, Wanted
+    from dbops.stores import databases
+
+    loaded = asked.load()
+    databases.targets(loaded.config, (target,))
+    if pause or resume or limit is not None:
+        if pause and resume:
+            raise UsageError("--pause and --resume do not go together")
+        wish = ready.Control(pause if pause or resume else None, None if limit is None else _rate(limit))
+        opening = partial(ready.control, loaded.config, loaded.path, target, now=clock.now(), change=name, wanted=wish)
+    else:
+        if triggers is not None and triggers not in set(Firing):
+            raise UsageError(f"--triggers {triggers!r} is neither fire nor suppress")
+        wanted = Wanted(
+            Firing(triggers) if triggers is not None else None,
+            jobs,
+            _time("--batch", batch),
+            most_rows,
+            most_set_aside,
+            _time("--patience", patience),
+            check.limits(throttle or ()),
+            throttle_sql,
+            again,
+        )
+        opening = partial(
+            ready.backfill,
+            loaded.config,
+            loaded.path,
+            target,
+            now=clock.now(),
+            change=name,
+            wanted=wanted,
+            on_progress=render.progress,
+        )
+    result = change(
+        asked,
+        asked.run(loaded.state_dir),
+        [Target(target, opening)],
+        environment=loaded.config.platform.environment,
+        may_lose_data=False,
+    )
+    filled = result.exit_code in {ExitCode.OK, ExitCode.WARNINGS} and not (pause or resume or limit or asked.plan)
+    after = f"dbops migrate verify {name} --target {target}{asked.where}"
+    return replace(result, next_actions=(after,) if filled else ())
+
+
+def _time(option: str, text: str) -> timedelta:
+    try:
+        return units.parse_duration(text)
+    except ValueError as error:
+        raise UsageError(f"{option}: {error}") from None
+
+
+def _rate(text: str) -> int:
+    if text == "off":
+        return 0
+    told = _RATE.fullmatch(text)
+    rows = int(told["rows"]) * (1000 if told["thousand"] else 1) if told else 0
+    if not 0 < rows <= _MOST_RATE:
+        raise UsageError(f"--limit {text!r} is no rate", hint="--limit 5000/s, or --limit off")
+    return rows
