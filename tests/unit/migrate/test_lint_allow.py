@@ -31,6 +31,13 @@ def test_the_columns_of_tenants_have_other_names_elsewhere(tmp_path: Path) -> No
     assert read(tmp_path, 'tenant_columns = ["shop_id"]').tenant_columns == ("shop_id",)
 
 
+def test_a_baseline_is_a_revision(tmp_path: Path) -> None:
+    assert read(tmp_path, 'baseline = "2026_11_20_0100"').baseline == "2026_11_20_0100"
+    assert read(tmp_path, 'tenant_columns = ["a"]').baseline is None
+    with pytest.raises(ConfigInvalid, match="baseline has to be a revision"):
+        read(tmp_path, "baseline = 1")
+
+
 def test_a_reason_may_be_missing_here_for_the_check_tells_it(tmp_path: Path) -> None:
     assert read(tmp_path, '[[allow]]\nrule = "DBM203"\nobject = "a"\n').allowances == (Allowance("DBM203", "a", ""),)
 

@@ -13,6 +13,7 @@ from typing import Any, LiteralString
 
 import psycopg
 from psycopg import sql
+from psycopg.pq import TransactionStatus
 
 from dbops.engine import clock
 from dbops.errors import CouldNotVerify
@@ -21,6 +22,8 @@ from dbops.stores.postgres import Connection
 
 _LIMIT_S = 60.0
 _LOOK_S = 0.005
+_SHOW = "SELECT current_setting(%s)"
+_SET = "SELECT set_config(%s, %s, false)"
 _WAITS = "SELECT EXISTS (SELECT FROM pg_locks WHERE pid = %s AND NOT granted)"
 _TABLES = """
     SELECT n.nspname::text, c.relname::text FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
@@ -46,7 +49,7 @@ def run(clone: Clone, text: str, existed: frozenset[int]) -> frozenset[tuple[int
         "SHARE UPDATE EXCLUSIVE" if text.split(maxsplit=1)[0].upper() in {"VACUUM", "ANALYZE"} else "ROW EXCLUSIVE"
     )
     found: set[tuple[int, str]] = set()
-    with _bystander(clone, existed) as first, _bystander(clone, existed) as second:
+    with _patient(clone.work), _bystander(clone, existed) as first, _bystander(clone, existed) as second:
         first(waits_for)
         with _working(clone, text) as (thread, ended):
             _look(clone, thread, found)
@@ -59,6 +62,20 @@ def run(clone: Clone, text: str, existed: frozenset[int]) -> frozenset[tuple[int
     for error in ended:
         raise error
     return frozenset(found)
+
+
+@contextmanager
+def _patient(connection: Connection) -> Generator[None]:
+    """Let it wait for the bystanders for as long as it takes to look, whatever timeouts a revision has set."""
+    was = {name: connection.execute(_SHOW, (name,)).fetchone() for name in ("lock_timeout", "statement_timeout")}
+    for name in was:
+        connection.execute(_SET, (name, "0"))
+    try:
+        yield
+    finally:
+        if connection.info.transaction_status == TransactionStatus.IDLE:
+            for name, row in was.items():
+                connection.execute(_SET, (name, row[0] if row else "0"))
 
 
 @contextmanager

@@ -35,7 +35,7 @@ def _hazard(one: Seen, code: str, table: str, told: str, sizes: Sizes) -> Iterat
             return
         low, high = estimate.seconds(rule.cost, size)
         if rule.cost != "brief":
-            long = f", {estimate.told(low, high)}"
+            long = f", {size.rows:,} rows, {estimate.told(low, high)}"
             severity = Severity.INFO if high < estimate.TINY_S and not rule.breaks else severity
     mode = strongest(one, table)
     felt = rule.cost != "brief" and code != "DBM116" and mode and strength(mode) >= strength(SHARE)

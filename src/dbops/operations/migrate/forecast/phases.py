@@ -10,7 +10,7 @@ from dbops.operations.migrate.forecast.text import head, plain, short
 
 EXPAND, SWITCH, CONTRACT = "expand", "switch", "contract"
 
-_GATE = re.compile(r"\bdbops\b[\s\S]*\bgate|\bgate[\s\S]*\bdbops\b", re.IGNORECASE)
+_GATE = re.compile(r"\bdbops\b[\s\S]*gate|gate[\s\S]*\bdbops\b", re.IGNORECASE)
 _DESTROYS = re.compile(
     r"DROP\s+(TABLE|SCHEMA|TYPE|VIEW|MATERIALIZED\s+VIEW|DOMAIN|SEQUENCE|FUNCTION|PROCEDURE|EXTENSION|DATABASE)\b"
     r"|ALTER\s+TYPE\s+\S+\s+RENAME\b|ALTER\s+SCHEMA\s+\S+\s+RENAME\b",

@@ -82,6 +82,6 @@ def notes(config: Config, path: Path, target: str, run: Run) -> dict[str, tuple[
     by_revision: dict[str, list[str]] = {}
     for line in found.lines:
         by_revision.setdefault(line.revision, []).append(told.text(line))
-    if found.error is not None:
+    if found.error is not None and found.seen[-1].failed is None:  # the transaction could not be ended
         by_revision.setdefault(found.seen[-1].revision, []).append(f"fails: {found.error.message}")
     return {revision: tuple(texts) for revision, texts in by_revision.items()}

@@ -85,6 +85,8 @@ def _reversible(one: Seen) -> bool:
 
 
 def _notes(one: Seen) -> Iterator[str]:
+    if one.failed is not None:
+        yield f"fails: {one.failed.message}"
     tables = dict.fromkeys(change.table for change in one.changes if change.what in _PREPARED)
     if tables:
         yield f"each prepared SELECT * of {', '.join(tables)} fails once"
@@ -103,13 +105,14 @@ def _notes(one: Seen) -> Iterator[str]:
 
 def text(line: Line) -> str:
     """Write it for people."""
-    parts = [", ".join(line.locks) or "no lock that others feel"]
+    fails = any(note.startswith("fails: ") for note in line.notes)
+    parts = [", ".join(line.locks) or "no lock that others feel"] if not fails else []
     if line.blocks != "nothing":
         parts.append(f"stops {line.blocks}")
     parts += [f"rewrites {', '.join(line.rewrites)}"] if line.rewrites else []
     read = [name for name in line.scans if name not in line.rewrites]
     parts += [f"reads all of {', '.join(read)}"] if read else []
-    if line.at_least_s is not None and line.at_most_s is not None:
+    if line.at_least_s is not None and line.at_most_s is not None and not fails:
         parts.append(estimate.told(line.at_least_s, line.at_most_s))
     codes = f" [{', '.join(dict.fromkeys(line.codes))}]" if line.codes else ""
     return f"{line.number}. {line.statement}: {'; '.join([*parts, *line.notes])}{codes}"

@@ -186,7 +186,7 @@ def _asked_of_the_database(source: str) -> Iterator[str]:
     ending = {
         (node.lineno, node.col_offset)
         for node in ast.walk(whole)
-        if isinstance(node, ast.Attribute) and node.attr == "autocommit_block" and isinstance(node.value, ast.Call)
+        if isinstance(node, ast.Attribute) and node.attr == "autocommit_block" and _is_context(node.value)
     }
     for node in ast.walk(whole):
         match node:
@@ -197,6 +197,10 @@ def _asked_of_the_database(source: str) -> Iterator[str]:
                 yield from (f"{where}.{one.name}" for one in names if one.name in {"get_bind", "get_context"})
             case _:
                 pass
+
+
+def _is_context(node: ast.expr) -> bool:
+    return isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "get_context"
 
 
 def _file_names(facts: Facts, _: Agreed) -> Iterator[Breach]:
