@@ -277,6 +277,6 @@ def findings(target: str, found: Sequence[Gate], now: datetime) -> Iterator[Find
             continue
         severity = Severity.UNKNOWN if gate.passed is Passed.UNKNOWN else Severity.WARNING
         if gate.overridden is not None:
-            severity = Severity.WARNING
+            severity = Severity.INFO  # somebody has decided: it is told, and no longer a warning
         todo = None if gate.overridden is not None else gate.todo
         yield Finding(severity, _CODES[gate.name], target, f"gate {line(gate, now)}", todo)

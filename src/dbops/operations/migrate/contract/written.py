@@ -1,4 +1,4 @@
-"""The revision that contracts, as text: the expand revision's own head and shape, and one call. Pure.
+"""The revision that contracts (or takes back), as text: the expand revision's own head and shape, and one call. Pure.
 
 Its id and content follow from the change and its place in the history alone, so that it can be written again.
 """
@@ -16,8 +16,9 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    changes.no_way_back(change)
+    changes.{back}
 """
+_BACK = {"rollback": "expand(change, shape)"}  # what contracts has no way back
 
 
 def revision_id(expand: str, phase: str) -> str:
@@ -45,12 +46,14 @@ def text(source: str, *, change: str, expand: str, behind: str, phase: str, abou
         f'phase = "{phase}"',
         f"impact = {_quoted(impact)}",
     ]
-    return "\n".join(head) + "\n" + _BODY.format(phase=phase)
+    return "\n".join(head) + "\n" + _BODY.format(phase=phase, back=_BACK.get(phase, "no_way_back(change)"))
 
 
 def _about(change: str, expand: str, phase: str) -> str:
     if phase == "contract":
         return f"What {expand} has put beside each other is taken apart. Run it by: dbops migrate contract {change}"
+    if phase == "rollback":
+        return f"What {expand} has put beside the old is removed again. Run it by: dbops migrate up"
     return f"What the contraction of {expand} has put out of the way is dropped for good."
 
 
