@@ -1,8 +1,12 @@
 """A rename for tests of what comes after expand: users.name becomes users.full_name, and both are kept alike."""
 
+from alembic import command
+from psycopg.conninfo import conninfo_to_dict
+
 import changing
-from dbops.operations.migrate import open_changes, record
+from dbops.operations.migrate import environment, history, open_changes, record
 from dbops.operations.migrate.life import Life, State
+from dbops.stores import ledger
 
 CHANGE = "users-full-name"
 EXPAND = "2026_01_01_0002"
@@ -54,7 +58,7 @@ class Shape:
         text = "SELECT {key} FROM public.users AS r WHERE {rows} AND "
         return (
             Comparison("public.users", text + "r.full_name IS DISTINCT FROM UP"),
-            Comparison("public.users", text + "r.name IS DISTINCT FROM r.full_name", "back"),
+            Comparison("public.users", text + "r.name IS DISTINCT FROM DOWN", "back"),
         )
 
     def swap(self, change): return SWAP
@@ -73,15 +77,17 @@ impact = "users have a full name"
 '''
 
 
-def write(live: changing.Example, *, up: str = "r.name", swap: str = "", swap_back: str = "") -> None:
-    """Write the two revisions; `up` is what the comparison expects of full_name."""
+def write(
+    live: changing.Example, *, up: str = "r.name", down: str = "r.full_name", swap: str = "", swap_back: str = ""
+) -> None:
+    """Write the two revisions; `up` is what the comparison expects of full_name, `down` of name."""
     live.revision(
         1,
         "def upgrade() -> None:\n    op.execute('CREATE TABLE users (id int PRIMARY KEY, name text)')\n\n\n"
         "def downgrade() -> None:\n    op.execute('DROP TABLE users')\n",
     )
     moves = {"SWAP_BACK": swap_back, "SWAP": swap}
-    head = _SHAPE.replace("FROM UP", f"FROM {up}")
+    head = _SHAPE.replace("FROM UP", f"FROM {up}").replace("FROM DOWN", f"FROM {down}")
     for word, text in moves.items():
         head = head.replace(f"return {word}\n", f"return {f'(Do({text!r}),)' if text else '()'}\n")
     live.revision(
@@ -90,6 +96,24 @@ def write(live: changing.Example, *, up: str = "r.name", swap: str = "", swap_ba
         "def downgrade() -> None:\n    changes.undo(change, shape)\n",
         head=head + 'phase = "expand"\n',
     )
+
+
+def upgrade(live: changing.Example, to: str = "head") -> None:
+    """Do what `migrate up` does, within this process: the ledger, then the revisions."""
+    run = live.run()
+    owner = str(conninfo_to_dict(live.owner)["user"])
+    with live.connect(live.admin) as admin:
+        installing = ledger.install(ledger.observe(admin, target=changing.TARGET), owner=owner)
+        ledger.apply(admin, installing, target=changing.TARGET)
+    with environment.open_connection(live.owner, run) as connection:
+        connection.info.update(dbops_run=run, dbops_target=changing.TARGET)
+        config = history.alembic(live.folder / "migrations", changing.TARGET)
+        config.attributes[environment.HELD] = connection
+        command.upgrade(config, to)
+
+
+def rows(live: changing.Example, count: int) -> None:
+    live.execute(f"INSERT INTO users SELECT n, 'name ' || n FROM generate_series(1, {count}) n")
 
 
 def fill(live: changing.Example) -> None:

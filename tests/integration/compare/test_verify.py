@@ -22,11 +22,11 @@ Verify = Callable[..., tuple[int, dict[str, Any]]]
 
 
 @pytest.fixture
-def live(server: str, folder: Path, dbops: Dbops) -> Generator[changing.Example]:
+def live(server: str, folder: Path) -> Generator[changing.Example]:
     with changing.example(server, folder) as example:
         renaming.write(example)
-        assert dbops("migrate", "up", "--yes", "--config", example.toml).returncode == 0
-        example.execute("INSERT INTO users SELECT n, 'name ' || n FROM generate_series(1, 5000) n")
+        renaming.upgrade(example)
+        renaming.rows(example, 5000)
         yield example
 
 

@@ -113,6 +113,11 @@ def forget_others(book: Book, works: Sequence[str]) -> None:
     book.ledger.execute(_STALE, (book.change, list(works), *book.place))
 
 
+def forget(book: Book, way: Way) -> None:
+    """Remove one walk: what it found is not to be taken for more than it was."""
+    book.ledger.execute(_DROP, (book.change, way.kind, way.work))
+
+
 def begin(book: Book, way: Way, table: Table) -> Job:
     """Go on with a walk that was cut off, or begin anew."""
     row = _found(book, way)

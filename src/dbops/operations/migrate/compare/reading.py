@@ -4,14 +4,15 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from datetime import timedelta
 
-from psycopg import sql
+from psycopg import conninfo, sql
 
+from dbops.config.load import resolve
 from dbops.config.model import Config, Postgres
 from dbops.engine import clock, stop
 from dbops.engine.run import Run
 from dbops.errors import CouldNotVerify, Refused
 from dbops.operations.migrate.life import Place
-from dbops.stores import postgres
+from dbops.stores import databases, postgres
 from dbops.stores.postgres import Connection
 
 PRIMARY = "primary"
@@ -28,9 +29,14 @@ _IDENTIFIER = "SELECT system_identifier, pg_is_in_recovery() FROM pg_control_sys
 _BEHIND = "SELECT coalesce(pg_wal_lsn_diff(%s::pg_lsn, pg_last_wal_replay_lsn()), 0) > 0"
 
 
+def servers(place: Postgres) -> tuple[str, ...]:
+    """Name all servers of a target: the primary, then its replicas by their number."""
+    return (PRIMARY, *(f"replica {number}" for number, _ in enumerate(place.replicas, 1)))
+
+
 def where(place: Postgres, on: str | None) -> str:
     """Name the server to read: as asked for, else the first replica, else the primary."""
-    names = [PRIMARY, *(f"replica {n}" for n, _ in enumerate(place.replicas, 1))]
+    names = servers(place)
     if on is None:
         return names[1] if place.replicas else PRIMARY
     wanted = "replica 1" if on == "replica" else on
@@ -43,6 +49,23 @@ def place_of(place: Postgres, server: str) -> Postgres:
     if server == PRIMARY:
         return place
     return place.model_copy(update={"dsn": place.replicas[int(server.split()[1]) - 1]})
+
+
+@contextmanager
+def administrator(config: Config, target: str, run: Run, server: str) -> Generator[Connection]:
+    """Connect to any server of a target as the administrator of its cluster, who sees what all roles do."""
+    if server == PRIMARY:
+        with databases.administrator(config, target, run) as connection:
+            yield connection
+        return
+    place = config.postgres[target]
+    replica = conninfo.conninfo_to_dict(resolve(place_of(place, server).dsn, target=target))
+    where = {name: replica[name] for name in ("host", "hostaddr", "port") if name in replica}
+    cluster = config.cluster[place.cluster]
+    dsn = conninfo.make_conninfo(resolve(cluster.dsn, target=target), **where)
+    dbname = postgres.database_name(place, target=target)
+    with postgres.connect(cluster.model_copy(update={"dsn": dsn}), run, target=target, dbname=dbname) as connection:
+        yield connection
 
 
 @contextmanager

@@ -1,0 +1,114 @@
+"""Change the catalog and the ledger in one transaction, whole or not at all, without making the application wait."""
+
+import threading
+from collections.abc import Callable, Generator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import LiteralString, cast
+
+import psycopg
+from psycopg import sql
+
+from dbops import units
+from dbops.engine import stop
+from dbops.engine.patience import Ramp, patiently
+from dbops.errors import DbopsError
+from dbops.redact import redact
+from dbops.stores import postgres
+from dbops.stores.postgres import Connection
+
+_POLL_S = 0.1
+_BLOCKING = """
+    SELECT a.pid, a.usename, a.application_name, a.state, clock_timestamp() - a.xact_start, left(a.query, 200)
+      FROM unnest(pg_blocking_pids(%s)) b (pid) JOIN pg_stat_activity a ON a.pid = b.pid
+     ORDER BY a.xact_start LIMIT 3"""
+
+
+@dataclass(slots=True)
+class _Seen:
+    blockers: str = ""
+
+
+def exchange(
+    connection: Connection,
+    statements: Sequence[str],
+    and_then: Callable[[], None],
+    *,
+    what: str,
+    target: str,
+    administrator: Callable[[], AbstractContextManager[Connection]],
+    ramp: Ramp,
+) -> None:
+    """Run all statements, then write what is told of them; again, as a whole, while a lock is not granted."""
+    seen = _Seen()
+
+    def attempt(lock_timeout: timedelta) -> None:
+        try:
+            with connection.transaction():
+                postgres.set_local_timeouts(connection, lock_timeout)
+                _run(connection, statements)
+                and_then()
+        except psycopg.errors.QueryCanceled:
+            if stop.requested():
+                raise stop.stopped() from None
+            raise
+
+    with _watching(administrator, connection.info.backend_pid, seen) if statements else _nobody():
+        patiently(
+            attempt,
+            timed_out=postgres.NOT_GRANTED,
+            what=what,
+            target=target,
+            ramp=ramp,
+            blockers=lambda: seen.blockers,
+        )
+
+
+def _run(connection: Connection, statements: Sequence[str]) -> None:
+    if not statements:
+        return
+    connection.execute("SET LOCAL search_path = public")  # as revisions have it: shapes are written so
+    connection.execute("SELECT set_config('app.migration_mode', 'true', true)")
+    for text in statements:
+        connection.execute(sql.SQL(cast("LiteralString", text)))
+    connection.execute("SET LOCAL search_path = pg_catalog, pg_temp")
+
+
+@contextmanager
+def _nobody() -> Generator[None]:
+    yield
+
+
+@contextmanager
+def _watching(
+    administrator: Callable[[], AbstractContextManager[Connection]], backend: int, seen: _Seen
+) -> Generator[None]:
+    """While open, note who holds what the backend waits for; a good name is worth no failure."""
+    done = threading.Event()
+
+    def watch() -> None:
+        if done.wait(_POLL_S):
+            return
+        try:
+            with administrator() as connection:
+                while not done.wait(_POLL_S):
+                    if rows := connection.execute(_BLOCKING, (backend,)).fetchall():
+                        seen.blockers = f"blocked by {'; '.join(_told(row) for row in rows)}"
+        except DbopsError:
+            return
+
+    watcher = threading.Thread(target=watch, name="dbops watcher", daemon=True)
+    watcher.start()
+    try:
+        yield
+    finally:
+        done.set()
+        watcher.join()
+
+
+def _told(row: tuple[int, str, str, str, timedelta | None, str]) -> str:
+    pid, user, application, state, age, query = row
+    since = f", its transaction is {units.duration(age)} old" if age is not None else ""
+    text = " ".join(redact(query).split())
+    return f"backend {pid} of {user} ({application or 'no application name'}, {state}{since}: {text[:80]})"
