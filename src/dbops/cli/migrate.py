@@ -9,7 +9,15 @@ from typing import Annotated
 import typer
 
 from dbops import units
-from dbops.cli import migrate_backfill, migrate_contract, migrate_lint, migrate_new, migrate_switch, migrate_verify
+from dbops.cli import (
+    migrate_backfill,
+    migrate_contract,
+    migrate_lint,
+    migrate_new,
+    migrate_rollback,
+    migrate_switch,
+    migrate_verify,
+)
 from dbops.cli.door import Result, command, family
 from dbops.cli.flow import Target, change
 from dbops.cli.options import Asked, AskedChange
@@ -213,4 +221,5 @@ migrate_verify.verbs(app)
 migrate_new.verbs(app)
 migrate_backfill.verbs(app)
 migrate_switch.verbs(app)
+migrate_rollback.verbs(app)
 migrate_contract.verbs(app)

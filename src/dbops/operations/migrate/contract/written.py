@@ -36,17 +36,19 @@ def file_name(revision: str, change: str) -> str:
 
 def text(source: str, *, change: str, expand: str, behind: str, phase: str, about: str, impact: str) -> str:
     """Write the revision from the source of the expand revision."""
-    kept = "\n".join(_kept(source))
-    if "import changes" not in kept and "changes," not in kept:
-        kept = f"from dbops.operations.migrate import changes\n{kept}"
-    head = [
-        f'"""{about}\n\n{_about(change, expand, phase)}\n"""\n\n{kept}\n',
+    imports, kept = _kept(source)
+    told = about.rstrip(".")
+    own = [
         f'revision = "{revision_id(expand, phase)}"',
         f'down_revision = "{behind}"',
+        "",
         f'phase = "{phase}"',
         f"impact = {_quoted(impact)}",
     ]
-    return "\n".join(head) + "\n" + _BODY.format(phase=phase, back=_BACK.get(phase, "no_way_back(change)"))
+    if not any(re.search(r"\bimport\b.*\bchanges\b", line) for line in imports):
+        imports = ["from dbops.operations.migrate import changes", *imports]
+    head = [f'"""{told}.', "", _about(change, expand, phase), '"""', "", *imports, "", *own, *kept]
+    return "\n".join(head).rstrip("\n") + "\n" + _BODY.format(phase=phase)
 
 
 def _about(change: str, expand: str, phase: str) -> str:
@@ -61,26 +63,30 @@ def _quoted(value: str) -> str:
     return '"' + value.replace("\\", "\\\\").replace('"', '\\"').replace("\n", " ") + '"'
 
 
-def _kept(source: str) -> list[str]:
+def _kept(source: str) -> tuple[list[str], list[str]]:
     """Keep imports, constants, the change and its shape, as they were written."""
     lines = source.splitlines()
+    imports: list[str] = []
     found: list[str] = []
-    before = 0
     tree = ast.parse(source)
-    nodes = tree.body[1:] if ast.get_docstring(tree) is not None else tree.body
-    for node in nodes:
-        if _goes(node):
-            before = node.end_lineno or 0
-            continue
-        first = _first(node)
-        comments = _comments(lines, max(before, _docstring_end(tree)), first)
-        if found and found[-1] and _apart(node):
-            found.append("")
-        found += [*comments, *lines[first - 1 : node.end_lineno]]
-        if isinstance(node, ast.ClassDef | ast.FunctionDef):
-            found.append("")
-        before = node.end_lineno or 0
-    return found
+    before = _docstring_end(tree)
+    for node in tree.body[1:] if before else tree.body:
+        first, last = _first(node), node.end_lineno or 0
+        if not _goes(node):
+            block = [*_comments(lines, before, first), *lines[first - 1 : last]]
+            if isinstance(node, ast.Import | ast.ImportFrom):
+                imports += block
+            elif isinstance(node, ast.ClassDef | ast.FunctionDef):
+                found += ["", "", *block, "", ""]
+            else:
+                found += block
+        before = last
+    return imports, _tidy(found)
+
+
+def _tidy(lines: list[str]) -> list[str]:
+    """Leave no more than two blank lines in a row."""
+    return re.sub(r"\n{4,}", "\n\n\n", "\n".join(lines)).split("\n")
 
 
 def _docstring_end(tree: ast.Module) -> int:
@@ -98,10 +104,6 @@ def _comments(lines: list[str], before: int, first: int) -> list[str]:
     while start > before and lines[start - 1].lstrip().startswith("#"):
         start -= 1
     return lines[start : first - 1]
-
-
-def _apart(node: ast.stmt) -> bool:
-    return not isinstance(node, ast.Import | ast.ImportFrom)
 
 
 def _goes(node: ast.stmt) -> bool:

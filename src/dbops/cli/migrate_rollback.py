@@ -1,0 +1,73 @@
+"""`dbops migrate rollback`: one phase back, keeping what new writers wrote."""
+
+from dataclasses import replace
+from functools import partial
+from typing import Annotated
+
+import typer
+
+from dbops.cli import render
+from dbops.cli.door import Result, command
+from dbops.cli.flow import Target, change
+from dbops.cli.migrate_switch import Gates, Name, One, Patience, Reason, overrides, ramp
+from dbops.cli.options import AskedChange
+from dbops.engine import clock
+
+
+def verbs(app: typer.Typer) -> None:
+    """Add the verb to its family."""
+    command(
+        app,
+        "rollback",
+        "dbops migrate rollback users-full-name --target agent_studio --plan",
+        "dbops migrate rollback users-full-name -t agent_studio --write",
+    )(rollback)
+
+
+def rollback(
+    asked: AskedChange,
+    name: Name,
+    target: One,
+    *,
+    write: Annotated[
+        bool, typer.Option("--write", help="Write a revision that takes it back, where others came after it.")
+    ] = False,
+    override: Gates = None,
+    reason: Reason = None,
+    limit: Annotated[int | None, typer.Option(min=1, metavar="ROWS", help="Read no more rows a second.")] = None,
+    on: Annotated[
+        str | None, typer.Option("--on", metavar="SERVER", help="primary, replica, replica 2; default: a replica.")
+    ] = None,
+    patience: Patience = "3m",
+) -> Result:
+    """Go one phase back: from switched to verified, from there to before expand. What new writers wrote stays.
+
+    After contract nothing but a restore to a point in time helps. Lock subjects: change:NAME, schema.
+    """
+    from dbops.operations.migrate.compare.ready import How
+    from dbops.operations.migrate.rollback import ready
+    from dbops.stores import databases
+
+    loaded = asked.load()
+    databases.targets(loaded.config, (target,))
+    opening = partial(
+        ready.rollback,
+        loaded.config,
+        loaded.path,
+        target,
+        now=clock.now(),
+        change=name,
+        write=write,
+        overrides=overrides(override, reason),
+        how=How(limit=limit, on=on, on_progress=render.progress),
+        ramp=ramp(patience),
+    )
+    result = change(
+        asked,
+        asked.run(loaded.state_dir),
+        [Target(target, opening)],
+        environment=loaded.config.platform.environment,
+    )
+    done = not asked.plan and {step.id for step in result.data.steps}
+    after = f"dbops migrate up --target {target}{asked.where}" if done and "write" in done else None
+    return replace(result, next_actions=(after,) if after else ())
