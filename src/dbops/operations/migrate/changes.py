@@ -6,10 +6,27 @@ What contracts stays guarded by itself: the gate is SQL in the revision, so a ba
 
 from collections.abc import Iterable
 
-from alembic import op
+import sqlalchemy as sa
+from alembic import context, op
 
+from dbops.operations.migrate import effects
 from dbops.operations.migrate.shapes.shape import Do, OldNames, Shape
 
+_NO_READER = """
+DO $readers$
+DECLARE
+    following boolean = false;
+BEGIN
+    IF to_regclass('dbops.readers') IS NOT NULL THEN
+        SELECT EXISTS (SELECT FROM dbops.readers WHERE change = '{change}' AND percent > 0) INTO following;
+    END IF;
+    IF following THEN
+        RAISE EXCEPTION 'change {change} may not be taken back here: readers follow it'
+            USING ERRCODE = 'object_not_in_prerequisite_state',
+                  HINT = 'dbops migrate rollback {change} leads them back first';
+    END IF;
+END
+$readers$"""
 # The ledger has to hold leave to contract that was given in this very database, on this timeline.
 _GATE = """
 DO $gate$
@@ -69,6 +86,12 @@ def undo(change: str, shape: Shape) -> None:
     _do(shape.undo(change))
 
 
+def rollback(change: str, shape: Shape) -> None:
+    """Take expand back behind other revisions, once no reader follows any more."""
+    op.execute(_escaped(_NO_READER.format(change=change.replace("'", "''"))))
+    _do(shape.undo(change))
+
+
 def contract(change: str, shape: Shape) -> None:
     """Remove the old, through the gate."""
     op.execute(gate(change, shape.old_names() or OldNames(shape.table)).replace(":", r"\:"))
@@ -86,9 +109,36 @@ def gate(change: str, old: OldNames) -> str:
 
 def _do(statements: Iterable[Do]) -> None:
     for one in statements:
-        text = one.sql.replace(":", r"\:")  # SQLAlchemy would take `:name` for a parameter
-        if one.alone:
-            with op.get_context().autocommit_block():
-                op.execute(text)
+        if one.asks:
+            for text in _asked(one.sql):
+                _alone(text)
+        elif one.alone:
+            _alone(one.sql)
         else:
-            op.execute(text)
+            if not context.is_offline_mode():
+                op.execute(_SAME_LIMIT)
+                op.get_bind().info[BOUND] = True
+            op.execute(_escaped(one.sql))
+
+
+BOUND = "dbops_bound"  # of a connection: what it runs is cancelled by a limit of ours, and can be tried again
+# lock_timeout counts per lock: a statement that takes several of them gets the same limit as a whole.
+_SAME_LIMIT = "SELECT set_config('statement_timeout', current_setting('lock_timeout'), true)"
+
+
+def _alone(text: str) -> None:
+    if not context.is_offline_mode():
+        op.get_bind().info[BOUND] = False
+    with op.get_context().autocommit_block():
+        op.execute(_escaped(text))
+
+
+def _asked(query: str) -> list[str]:
+    """Return the statements that a query yields; a script for psql asks when it is run."""
+    if context.is_offline_mode():
+        return [f"{query}\n{effects.ASKED}"]
+    return [str(row[0]) for row in op.get_bind().execute(sa.text(_escaped(query))).fetchall()]
+
+
+def _escaped(text: str) -> str:
+    return text.replace(":", r"\:")  # SQLAlchemy would take `:name` for a parameter
