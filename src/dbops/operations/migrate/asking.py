@@ -61,6 +61,10 @@ def downgrade(revision: str, to: str) -> dict[str, Any]:
     return {"way": "down", "revision": revision, "to": to}
 
 
+def drop_invalid(index: str) -> dict[str, Any]:
+    return {"way": "drop", "revision": index, "index": index}
+
+
 def revise(
     ask: Ask, asked: dict[str, Any], target: str, *, lock_timeout_ms: int, meanwhile: Callable[[], None] = lambda: None
 ) -> None:

@@ -1,8 +1,9 @@
 """Whether a database is where its stamp says. What differs is told, and nothing is changed."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
-from dbops.operations.migrate.facts import Database, History
+from dbops.operations.migrate.facts import Database, History, Revision
+from dbops.operations.migrate.plan import is_of, leftovers
 
 _NAMED = 6
 
@@ -28,7 +29,10 @@ def refusals(history: History, database: Database, *, going_up: bool) -> Iterato
             "was it stamped by hand? correct alembic_version, or restore what is missing",
         )
     if going_up:
-        new = {name for revision in history.after(database.stamp) for name in revision.makes}
+        left = history.after(database.stamp)
+        yield from _being_built(left, database)
+        dropped = {f"index {one.shown}" for revision in left for one in leftovers(revision, database)}
+        new = {name for revision in left for name in revision.makes - revision.ensures} - dropped
         if there := sorted(new & database.objects - expected):
             verb, them = ("exists", "it") if len(there) == 1 else ("exist", "them")
             stamped = f"stamped {database.stamp}" if database.stamp else "not stamped"
@@ -36,6 +40,17 @@ def refusals(history: History, database: Database, *, going_up: bool) -> Iterato
                 f"{_some(there)} {verb} already, and the database is {stamped}: a revision to come makes {them}",
                 "if that revision was done by other means, stamp it (alembic -n ... stamp REVISION); else move it away",
             )
+
+
+def _being_built(left: Iterable[Revision], database: Database) -> Iterator[tuple[str, str]]:
+    """An index that somebody builds just now is left alone, for it may become valid."""
+    for revision in left:
+        for one in database.invalid:
+            if one.builder is not None and is_of(revision, one):
+                yield (
+                    f"index {one.shown}, which revision {revision.id} makes, is being built by backend {one.builder}",
+                    f"wait until it is done; or end it (pg_terminate_backend({one.builder})), then run again",
+                )
 
 
 def _expected(history: History, stamp: str | None) -> frozenset[str]:

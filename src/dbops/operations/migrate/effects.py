@@ -7,13 +7,14 @@ must not be there before.
 import re
 from collections.abc import Iterator, Sequence
 
-_NAME = r'(?:"?public"?\.)?("[^"]+"|[A-Za-z_][\w$]*)'
+_WORD = r'(?:"(?:[^"]|"")+"|[A-Za-z_][\w$]*)'
+_NAME = rf"(?:({_WORD})\.)?({_WORD})"
 _PATTERNS = tuple(
     (verb, kind, re.compile(rf"{verb}\s+{words}\s+(?:IF (?:NOT )?EXISTS\s+)?{rest}", re.IGNORECASE))
     for verb in ("CREATE", "DROP")
     for kind, words, rest in (
         ("table", "TABLE", _NAME),
-        ("index", r"(?:UNIQUE\s+)?INDEX(?:\s+CONCURRENTLY)?", _NAME),
+        ("index", r"(?:UNIQUE\s+)?INDEX(?:\s+CONCURRENTLY)?", rf"{_NAME}(?:\s+ON\s+(?:ONLY\s+)?(?:({_WORD})\.)?)?"),
         ("view", r"(?:OR REPLACE\s+)?VIEW", _NAME),
         ("materialized view", r"MATERIALIZED\s+VIEW", _NAME),
         ("enum", "TYPE", _NAME),
@@ -22,6 +23,7 @@ _PATTERNS = tuple(
         ("policy", "POLICY", rf"{_NAME}\s+ON\s+{_NAME}"),
     )
 )
+ASKED = "\\gexec\n/**/"  # behind a query that yields statements; the comment is for the semicolon that follows
 _ROLE = re.compile(r"CREATE ROLE (\w+)", re.IGNORECASE)
 _EXTENSION = re.compile(r'CREATE EXTENSION\s+(?:IF NOT EXISTS\s+)?"?([\w-]+)"?', re.IGNORECASE)
 _BOOKKEEPING = re.compile(
@@ -40,9 +42,39 @@ def taken(statements: Sequence[str]) -> frozenset[str]:
 def _named(wanted: str, statements: Sequence[str]) -> Iterator[str]:
     for statement in statements:
         for verb, kind, pattern in _PATTERNS:
-            if verb == wanted and (match := pattern.match(statement.lstrip())):
-                names = [name.strip('"') for name in match.groups()]
-                yield f"{kind} {'.'.join(reversed(names))}"
+            if verb == wanted and (match := pattern.match(statement.lstrip())) and not _PARTITION.match(statement):
+                yield f"{kind} {_whole(kind, [_folded(name) for name in match.groups()])}"
+
+
+def _whole(kind: str, names: list[str | None]) -> str:
+    """Put a name together as the catalog tells it: triggers and policies behind their table, public left out."""
+    match kind, names:
+        case "index", [schema, name, of_table]:
+            return _in_schema(schema or of_table, name)
+        case _, [_, name, schema, table]:
+            return f"{_in_schema(schema, table)}.{name}"
+        case _:
+            return _in_schema(names[0], names[1])
+
+
+def _in_schema(schema: str | None, name: str | None) -> str:
+    return f"{name}" if schema in (None, "public") else f"{schema}.{name}"
+
+
+def _folded(name: str | None) -> str | None:
+    if name is None or not name.startswith('"'):
+        return name and name.lower()
+    return name[1:-1].replace('""', '"')
+
+
+# Partitions come and go by themselves; they are no part of what a history makes.
+_PARTITION = re.compile(rf"\s*CREATE\s+TABLE\s+(?:IF NOT EXISTS\s+)?{_NAME}\s+PARTITION\s+OF\b", re.IGNORECASE)
+_MAY_BE_THERE = re.compile(r"CREATE\s+(?:UNIQUE\s+)?\w+\s+(?:CONCURRENTLY|IF\s+NOT\s+EXISTS)\b", re.IGNORECASE)
+
+
+def ensured(statements: Sequence[str]) -> frozenset[str]:
+    """Name what is made by statements that may meet it: a build that was cut off can have got that far."""
+    return made([text for text in statements if _MAY_BE_THERE.match(text.lstrip())])
 
 
 def roles(statements: Sequence[str]) -> frozenset[str]:

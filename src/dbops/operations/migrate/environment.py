@@ -18,7 +18,7 @@ from dbops.config.load import load
 from dbops.engine import run as running
 from dbops.engine.run import Run, application_name
 from dbops.errors import DbopsError, UsageError
-from dbops.operations.migrate import drift, record
+from dbops.operations.migrate import concurrently, drift, record
 from dbops.operations.migrate.life import State
 from dbops.stores import ledger, postgres
 
@@ -70,6 +70,7 @@ def open_connection(dsn: str, run: Run) -> Generator[sa.Connection]:
         return raw
 
     engine = sa.create_engine("postgresql+psycopg://", creator=connect, poolclass=NullPool)
+    concurrently.attend(engine)
     try:
         with engine.connect() as opened:
             yield opened

@@ -21,6 +21,7 @@ class Revision:
     phase: str | None = None  # expand, contract, rollback
     impact: str | None = None  # what it means for the application, as its author told
     shape: Shape | None = None
+    ensures: frozenset[str] = frozenset()  # of what it makes: what may be there before
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +53,22 @@ class History:
 
 
 @dataclass(frozen=True, slots=True)
+class Invalid:
+    """An index that serves nobody: a build of it was cut off, or is under way."""
+
+    schema: str
+    name: str
+    table: str
+    partition_of: str | None = None
+    builder: int | None = None  # the backend that builds it
+
+    @property
+    def shown(self) -> str:
+        """Name it as the catalog does."""
+        return self.name if self.schema == "public" else f"{self.schema}.{self.name}"
+
+
+@dataclass(frozen=True, slots=True)
 class Database:
     """A database as it is found."""
 
@@ -64,6 +81,7 @@ class Database:
     may_create_roles: bool = False
     superuser: bool = False
     ledger: int | None = None
+    invalid: tuple[Invalid, ...] = ()
 
     @property
     def stamp(self) -> str | None:

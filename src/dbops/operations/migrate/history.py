@@ -70,7 +70,13 @@ def read(place: Path, name: str, target: str) -> History:
         texts = _texts(place, name, "upgrade", f"{BASE}:head") if known else []
     revisions = tuple(
         Revision(
-            each.revision, each.doc, tuple(text), effects.made(text), effects.taken(text), **_about_change(each.module)
+            each.revision,
+            each.doc,
+            tuple(text),
+            effects.made(text),
+            effects.taken(text),
+            **_about_change(each.module),
+            ensures=effects.ensured(text),
         )
         for each, text in zip(known, texts, strict=True)
     )

@@ -4,8 +4,11 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from dbops.engine.plan import Plan, Risk, Statement, Step, Verbatim
-from dbops.operations.migrate.facts import BASE, Database, History, Revision
+from dbops.engine.plan import Plan, Risk, Statement, Step, Verbatim, qualified
+from dbops.operations.migrate.facts import BASE, Database, History, Invalid, Revision
+from dbops.operations.migrate.shapes.constraint import Constraint
+from dbops.operations.migrate.shapes.guarded import partition_name
+from dbops.operations.migrate.shapes.index import Index
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +27,11 @@ class InstallLedger:
 
 
 @dataclass(frozen=True, slots=True)
+class DropInvalid:
+    index: str  # as SQL names it
+
+
+@dataclass(frozen=True, slots=True)
 class Upgrade:
     revision: str
 
@@ -34,7 +42,7 @@ class Downgrade:
     to: str  # what is stamped afterwards
 
 
-Action = CreateExtension | CreateRole | InstallLedger | Upgrade | Downgrade
+Action = CreateExtension | CreateRole | InstallLedger | DropInvalid | Upgrade | Downgrade
 
 _TOUCHES = re.compile(
     r"\b(?:ALTER TABLE|REFERENCES|(?:INDEX|TRIGGER|POLICY)\b[^;]*?\bON|DROP TABLE)\s+"
@@ -55,9 +63,39 @@ def up(history: History, database: Database, ledger: tuple[Statement, ...], to: 
             steps.append(
                 Step("ledger", "install the ledger of dbops, schema dbops", InstallLedger(ledger), statements=ledger)
             )
-    steps += [_upgrade(revision, database.filled) for revision in left]
+    for revision in left:
+        steps += [_drop(one) for one in leftovers(revision, database)]
+        steps.append(_upgrade(revision, database.filled))
     return Plan(
         history.target, f"bring {history.target} from {database.stamp or BASE} to {wanted or BASE}", tuple(steps)
+    )
+
+
+def leftovers(revision: Revision, database: Database) -> tuple[Invalid, ...]:
+    """Name the invalid indexes that a revision is to make, while nobody builds them."""
+    return tuple(one for one in database.invalid if one.builder is None and is_of(revision, one))
+
+
+def is_of(revision: Revision, index: Invalid) -> bool:
+    """Say whether a revision makes an index: by its name, or as the part of one of its own on a partition."""
+    if f"index {index.shown}" in revision.makes:
+        return True
+    match revision.shape:
+        case Index(table, name, partitioned=True) | Constraint(table, name, partitioned=True):
+            of = table.replace('"', "").removeprefix("public.")
+            partition = index.table.rpartition(".")[2]
+            return index.partition_of == of and index.name == partition_name(name, partition)
+        case _:
+            return False
+
+
+def _drop(index: Invalid) -> Step[Action]:
+    name = qualified((index.schema, index.name))
+    return Step(
+        f"drop {index.shown}",
+        f"drop index {index.shown}, which a build that was cut off left invalid",
+        DropInvalid(name),
+        statements=(Statement("DROP INDEX CONCURRENTLY IF EXISTS {}", (Verbatim(name),)),),
     )
 
 

@@ -14,12 +14,13 @@ import psycopg
 import sqlalchemy as sa
 from alembic import command
 from alembic.util import CommandError
+from psycopg import errors
 from sqlalchemy.exc import DBAPIError
 
 from dbops.config.load import load
 from dbops.engine.run import Run
-from dbops.errors import DbopsError, ExitCode, Refused
-from dbops.operations.migrate import environment, history
+from dbops.errors import DbopsError, ExitCode, LockBusy, Refused
+from dbops.operations.migrate import changes, concurrently, environment, history
 from dbops.redact import redact
 from dbops.stores import postgres
 from dbops.units import parse_instant
@@ -75,7 +76,11 @@ def _run(connection: sa.Connection, run: Run, target: str, about: dict[str, Any]
     connection.execute(_WAIT, {"wait": f"{round(wait.total_seconds() * 1000)}ms"})
     connection.info["dbops_run"] = run if connection.execute(_LEDGER).scalar() else None
     connection.info["dbops_target"] = target
+    connection.info[changes.BOUND] = False
     connection.commit()
+    if asked["way"] == "drop":
+        _drop(connection, asked["index"], target)
+        return
     config = history.alembic(Path(about["folder"]), about["section"])
     config.attributes[environment.HELD] = connection
     way = command.upgrade if asked["way"] == "up" else command.downgrade
@@ -83,10 +88,23 @@ def _run(connection: sa.Connection, run: Run, target: str, about: dict[str, Any]
         with postgres.translated(target):
             way(config, asked["to"])
     except DBAPIError as error:
-        raise _told(error, target, asked["revision"]) from error
+        raise _told(connection, error, target, asked["revision"]) from error
 
 
-def _told(error: DBAPIError, target: str, revision: str) -> Exception:
+def _drop(connection: sa.Connection, index: str, target: str) -> None:
+    """Drop an invalid index; it queues where nobody waits for it, so there is no timeout."""
+    raw = environment.raw(connection)
+    raw.autocommit = True
+    try:
+        with postgres.translated(target):
+            raw.execute("SELECT set_config('lock_timeout', '0', false)")
+            concurrently.drop_invalid(raw, index)
+    finally:
+        if not raw.closed:
+            raw.autocommit = False
+
+
+def _told(connection: sa.Connection, error: DBAPIError, target: str, revision: str) -> Exception:
     cause = error.orig
     if not isinstance(cause, psycopg.Error):
         return error
@@ -96,9 +114,22 @@ def _told(error: DBAPIError, target: str, revision: str) -> Exception:
     except DbopsError as told:
         duplicate = (cause.sqlstate is not None and cause.sqlstate.startswith("42P07")) or cause.sqlstate == "42710"
         told.message = f"revision {revision}: {told.message}"
+        if isinstance(cause, errors.QueryCanceled | errors.DeadlockDetected) and connection.info.get(changes.BOUND):
+            return LockBusy(told.message, hint="a long transaction holds the lock; run again when it is over")
+        if isinstance(cause, psycopg.IntegrityError):
+            return _of_rows(cause, revision)
+        if isinstance(cause, errors.ObjectNotInPrerequisiteState):  # a gate within the revision
+            return Refused(told.message, hint=cause.diag.message_hint)
         if duplicate:
             return Refused(told.message, hint="it was not made by this history: move it away, or stamp the revision")
         return told
+
+
+def _of_rows(cause: psycopg.IntegrityError, revision: str) -> DbopsError:
+    """Leave out the detail, which holds what is in the row."""
+    told = cause.diag.message_primary or type(cause).__name__
+    hint = "correct the rows, then run again: it goes on from here"
+    return DbopsError(f"revision {revision}: {redact(told)}", hint=cause.diag.message_hint or hint)
 
 
 if __name__ == "__main__":

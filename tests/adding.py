@@ -1,0 +1,117 @@
+"""Revisions of one shape each for tests, and what each of their statements holds while its transaction is open."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import psycopg
+from alembic import command
+from sqlalchemy import event
+
+import changing
+from dbops.operations.migrate import environment, history
+
+_STRONG = ("AccessExclusiveLock", "ExclusiveLock", "ShareRowExclusiveLock", "ShareLock")
+_HEAD = """
+from dbops.operations.migrate import changes
+from dbops.operations.migrate.shapes.{module} import *
+from dbops.operations.migrate.shapes.shape import Do, OldNames
+
+change = "{change}"
+phase = "{phase}"
+impact = "none"
+shape = {shape}
+"""
+EXPAND = """def upgrade() -> None:
+    changes.expand(change, shape)
+
+
+def downgrade() -> None:
+    changes.undo(change, shape)
+"""
+FIRST = """def upgrade() -> None:
+    op.execute({text!r})
+
+
+def downgrade() -> None:
+    raise NotImplementedError
+"""
+
+
+@dataclass(frozen=True)
+class Held:
+    """What a transaction held after one of its statements."""
+
+    statement: str
+    locks: frozenset[tuple[str, str]]  # table, mode: those that stop writers
+    scans: int  # of whole tables, by this statement
+
+
+def first(live: changing.Example, text: str) -> None:
+    """Write the revision that makes the tables."""
+    live.revision(1, FIRST.format(text=text))
+
+
+def shape(live: changing.Example, number: int, module: str, text: str) -> str:
+    """Write a revision that expands by a shape, told as Python."""
+    head = _HEAD.format(module=module, change="the-change", shape=text, phase="expand")
+    return live.revision(number, EXPAND, head=head)
+
+
+def follow(live: changing.Example, number: int, module: str, text: str, *, up: str, down: str = "pass") -> str:
+    """Write another phase of the same change."""
+    head = _HEAD.format(module=module, change="the-change", shape=text, phase="later")
+    body = f"def upgrade() -> None:\n    {up}\n\n\ndef downgrade() -> None:\n    {down}\n"
+    return live.revision(number, body, head=head)
+
+
+def run(
+    live: changing.Example, way: str = "upgrade", to: str = "head", before: Callable[[str], None] = lambda _: None
+) -> list[Held]:
+    """Run revisions as a bare Alembic would; tell what each statement held. `before` may cut it off."""
+    seen: list[Held] = []
+    before_it = [0]
+    with (
+        environment.open_connection(live.owner, live.run()) as connection,
+        psycopg.connect(live.admin, autocommit=True) as beside,
+    ):
+
+        def look(_: Any, cursor: Any, statement: str, *_rest: Any) -> None:
+            raw: psycopg.Connection[Any] = cursor.connection
+            strong = beside.execute(
+                "SELECT c.relname, l.mode FROM pg_locks l JOIN pg_class c ON c.oid = l.relation"
+                " WHERE l.pid = %s AND l.granted AND l.mode = ANY(%s) AND c.relkind IN ('r', 'p')"
+                "   AND c.relnamespace <> 'pg_catalog'::regnamespace",
+                (raw.info.backend_pid, list(_STRONG)),
+            ).fetchall()
+            seen.append(Held(statement, frozenset(strong), _scans(raw) - before_it[0]))
+
+        def ask(_: Any, cursor: Any, statement: str, *_rest: Any) -> None:
+            before(statement)
+            before_it[0] = _scans(cursor.connection)
+
+        event.listen(connection.engine, "before_cursor_execute", ask)
+        event.listen(connection.engine, "after_cursor_execute", look)
+        config = history.alembic(live.folder / "migrations", changing.TARGET)
+        config.attributes[environment.HELD] = connection
+        getattr(command, way)(config, to)
+    return seen
+
+
+def _scans(raw: psycopg.Connection[Any]) -> int:
+    """Count what this session has scanned and not reported yet."""
+    row = raw.execute(
+        "SELECT coalesce(sum(pg_stat_get_xact_numscans(oid)), 0)::int FROM pg_class"
+        " WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace AND relname <> 'alembic_version'"
+    ).fetchone()
+    return row[0] if row else 0
+
+
+def assert_nothing_scans_under_a_lock(seen: list[Held]) -> None:
+    for one in seen:
+        assert not (one.locks and one.scans), one
+
+
+def unstamp(live: changing.Example, to: str) -> None:
+    """Forget the newest revision, as when its run was killed before it could stamp."""
+    live.execute(f"UPDATE alembic_version SET version_num = '{to}'")
