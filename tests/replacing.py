@@ -20,18 +20,30 @@ def run(connection: Connection, text: str) -> list[tuple[Any, ...]]:
 
 
 def do(connection: Connection, statements: Iterable[Do]) -> None:
-    """Do a phase as `migrate` does: what is alone first, the others in one transaction."""
+    """Do a phase as `migrate` does: what takes its time by itself, the others in one transaction."""
     every = tuple(statements)
     run(connection, "SET search_path = public")
-    for one in every:
-        if one.alone:
-            run(connection, one.sql)
     with connection.transaction():
         run(connection, "SET LOCAL lock_timeout = '500ms'")
         run(connection, "SET LOCAL statement_timeout = '500ms'")
         for one in every:
-            if not one.alone:
-                run(connection, one.sql)
+            run(connection, one.sql)
+
+
+def ready(connection: Connection, statements: Iterable[Do]) -> None:
+    """Make ready for a swap, each in a transaction of its own."""
+    for one in statements:
+        run(connection, one.sql)
+
+
+def swap(connection: Connection, shape: Replaced) -> None:
+    ready(connection, shape.before_swap(CHANGE))
+    do(connection, shape.swap(CHANGE))
+
+
+def swap_back(connection: Connection, shape: Replaced) -> None:
+    ready(connection, shape.before_swap_back(CHANGE))
+    do(connection, shape.swap_back(CHANGE))
 
 
 def fill(connection: Connection, shape: Replaced) -> int:

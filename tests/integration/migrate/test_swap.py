@@ -8,7 +8,7 @@ from psycopg import errors
 
 from dbops.operations.migrate import catalog
 from dbops.operations.migrate.shapes.replaced import Replaced
-from replacing import CHANGE, Connection, different, do, fill, run
+from replacing import CHANGE, Connection, different, do, fill, run, swap, swap_back
 
 SHAPE = Replaced(
     table="public.rooms",
@@ -148,14 +148,14 @@ def test_all_that_hangs_on_the_table_follows_and_comes_back(connection: Connecti
     assert different(connection, SHAPE) == []
     new = oid(connection, "rooms_v2")
     for round_ in range(2):
-        do(connection, SHAPE.swap(CHANGE))
+        swap(connection, SHAPE)
         assert (oid(connection, "rooms"), oid(connection, "rooms_v2")) == (new, old), round_
         assert seen(connection) == before
         works(connection)
-        do(connection, SHAPE.swap(CHANGE))
+        swap(connection, SHAPE)
         assert oid(connection, "rooms") == new
         assert different(connection, SHAPE.after_swap()) == []
-        do(connection, SHAPE.swap_back(CHANGE))
+        swap_back(connection, SHAPE)
         assert oid(connection, "rooms") == old
         assert seen(connection) == before
         works(connection)
@@ -170,7 +170,7 @@ def test_contracted_only_the_new_table_is_left(connection: Connection) -> None:
     with pytest.raises(errors.ObjectNotInPrerequisiteState, match="holds rows"):
         do(connection, SHAPE.contract(CHANGE))
     fill(connection, SHAPE)
-    do(connection, SHAPE.swap(CHANGE))
+    swap(connection, SHAPE)
     do(connection, SHAPE.contract(CHANGE))
     assert seen(connection) == before
     works(connection)

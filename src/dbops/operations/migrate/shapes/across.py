@@ -7,7 +7,7 @@ owner, for the writer may have no rights on the other table; and fire in replica
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from dbops.engine.plan import literal, qualified
 from dbops.operations.migrate.shapes import names
@@ -15,55 +15,63 @@ from dbops.operations.migrate.shapes import names
 EVENTS = ("write", "remove", "empty")
 EVERY_ROW = "*"  # what dbops.across holds while all rows go
 
-_FUNCTION = """CREATE OR REPLACE FUNCTION {function}() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER
+_FUNCTION = """CREATE FUNCTION {function}() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER
     SET search_path = pg_catalog, {schema}, pg_temp SET row_security = off AS $across$
 #variable_conflict use_column
 DECLARE
     around text = coalesce(current_setting('dbops.across', true), '');
+    named text = TG_TABLE_NAME;
 BEGIN
-    IF TG_OP = 'TRUNCATE' THEN
-        PERFORM set_config('dbops.across', {every}, true);
-        BEGIN
-            TRUNCATE ONLY {there};
-        EXCEPTION WHEN feature_not_supported THEN -- foreign keys point to it, from tables that are empty by now
-            DELETE FROM {there};
-        END;
-    ELSIF TG_OP = 'DELETE' THEN
-        PERFORM set_config('dbops.across', {old_row}, true);
-        DELETE FROM {there} AS n WHERE {n_is_old};
-        PERFORM FROM {there} AS n WHERE {n_is_old};
-        IF FOUND THEN
-            {conflict}
-        END IF;
-    ELSE
-        PERFORM set_config('dbops.across', {new_row}, true);
-        UPDATE {there} AS n SET {assigned} FROM {here} AS r
-         WHERE {r_is_new} AND {n_is_before} AND ({differs});
-        IF NOT FOUND THEN
-            INSERT INTO {there} AS n ({columns}) OVERRIDING SYSTEM VALUE
-                SELECT {values} FROM {here} AS r
-                 WHERE {r_is_new} AND NOT EXISTS (SELECT FROM {there} AS n WHERE {n_is_r})
-            ON CONFLICT ({key}) DO UPDATE SET {excluded};
-        END IF;
-        PERFORM FROM {here} AS r LEFT JOIN {there} AS n ON {n_is_r} WHERE {r_is_new} AND (n IS NULL OR {differs});
-        IF FOUND THEN -- triggers over there assign values of their own: those are taken back here
-            {settle}
-        END IF;
+    IF named NOT IN ({here_is}, {there_is}) THEN -- a partition
+        SELECT relname INTO named FROM pg_class WHERE oid = pg_partition_root(TG_RELID);
     END IF;
+    IF named = {here_is} THEN
+{body}    ELSE -- the tables have exchanged their names
+{body_exchanged}    END IF;
     PERFORM set_config('dbops.across', around, true);
     RETURN NULL;
 END
 $across$"""
-_SETTLE = """UPDATE {here} AS n SET {assigned_back} FROM {there} AS r
-              WHERE {n_is_r} AND {r_is_new} AND ({differs_back});
-            PERFORM FROM {here} AS r LEFT JOIN {there} AS n ON {n_is_r}
-              WHERE {r_is_new} AND (n IS NULL OR {differs});
+_BODY = """        IF TG_OP = 'TRUNCATE' THEN
+            PERFORM set_config('dbops.across', {every}, true);
+            BEGIN
+                TRUNCATE {there};
+            EXCEPTION WHEN feature_not_supported THEN -- foreign keys point to it, from tables that are empty by now
+                DELETE FROM {there};
+            END;
+        ELSIF TG_OP = 'DELETE' THEN
+            PERFORM set_config('dbops.across', {old_row}, true);
+            DELETE FROM {there} AS n WHERE {n_is_old};
+            PERFORM FROM {there} AS n WHERE {n_is_old};
             IF FOUND THEN
                 {conflict}
-            END IF;"""
+            END IF;
+        ELSE
+            PERFORM set_config('dbops.across', {new_row}, true);
+            UPDATE {there} AS n SET {assigned} FROM {here} AS r
+             WHERE {r_is_new} AND {n_is_before} AND ({differs});
+            IF NOT FOUND THEN
+                INSERT INTO {there} AS n ({columns}) OVERRIDING SYSTEM VALUE
+                    SELECT {values} FROM {here} AS r
+                     WHERE {r_is_new} AND NOT EXISTS (SELECT FROM {there} AS n WHERE {n_is_r})
+                ON CONFLICT ({key}) DO UPDATE SET {excluded};
+            END IF;
+            PERFORM FROM {here} AS r LEFT JOIN {there} AS n ON {n_is_r} WHERE {r_is_new} AND (n IS NULL OR {differs});
+            IF FOUND THEN -- triggers over there assign values of their own: those are taken back here
+                {settle}
+            END IF;
+        END IF;
+"""
+_SETTLE = """UPDATE {here} AS n SET {assigned_back} FROM {there} AS r
+                 WHERE {n_is_r} AND {r_is_new} AND ({differs_back});
+                PERFORM FROM {here} AS r LEFT JOIN {there} AS n ON {n_is_r}
+                  WHERE {r_is_new} AND (n IS NULL OR {differs});
+                IF FOUND THEN
+                    {conflict}
+                END IF;"""
 _CONFLICT = """IF to_regprocedure('dbops.conflict(text)') IS NOT NULL THEN
-                EXECUTE 'SELECT dbops.conflict($1)' USING {change};
-            END IF;"""
+                    EXECUTE 'SELECT dbops.conflict($1)' USING {change};
+                END IF;"""
 _SILENT = "(pg_catalog.current_setting('dbops.across', true) IS DISTINCT FROM {row})"
 
 _BATCH = "(pg_catalog.current_setting('dbops.backfill', true) IS DISTINCT FROM {change})"
@@ -84,6 +92,11 @@ class Way:
 def quoted(column: str) -> str:
     """Quote a column, unless its author did."""
     return column if column.startswith('"') else qualified((column,))
+
+
+def plain(name: str) -> str:
+    """Return a name as PostgreSQL stores it."""
+    return name[1:-1].replace('""', '"') if name.startswith('"') else name.lower()
 
 
 def schema_of(table: str) -> str:
@@ -113,8 +126,16 @@ def trigger(change: str, kind: str, named_after: str, event: str) -> str:
 
 
 def create_function(change: str, way: Way, named_after: str) -> str:
-    """Write the function of one direction. Its name stays when the tables exchange theirs; its text does not."""
-    return _FUNCTION.format(**_parts(change, way, named_after))
+    """Write the function of one direction. It goes by the name that its table has when it fires."""
+    exchanged = replace(way, here=way.there, there=way.here)
+    return _FUNCTION.format(
+        function=function(change, way.kind, named_after),
+        schema=schema_of(way.here),
+        here_is=literal(plain(split(way.here)[-1])),
+        there_is=literal(plain(split(way.there)[-1])),
+        body=_BODY.format(**_parts(change, way)),
+        body_exchanged=_BODY.format(**_parts(change, exchanged)),
+    )
 
 
 def create_triggers(change: str, way: Way, named_after: str) -> tuple[str, ...]:
@@ -155,13 +176,11 @@ def assigned(values: Mapping[str, str]) -> str:
     return ", ".join(f"{quoted(column)} = ({told})" for column, told in values.items())
 
 
-def _parts(change: str, way: Way, named_after: str) -> dict[str, str]:
+def _parts(change: str, way: Way) -> dict[str, str]:
     key = {column: f"r.{quoted(column)}" for column in way.key}
     every = {**key, **way.values}
     conflict = _CONFLICT.format(change=literal(change))
     parts = {
-        "function": function(change, way.kind, named_after),
-        "schema": schema_of(way.here),
         "here": way.here,
         "there": way.there,
         "every": literal(f"{change}:{EVERY_ROW}"),

@@ -8,6 +8,7 @@ that nothing is scanned while the tables exchange their names. What cannot follo
 import re
 
 from dbops.engine.plan import literal
+from dbops.operations.migrate.shapes.shape import Do
 
 _PART = re.compile(r"@(\w+)@")
 
@@ -216,13 +217,23 @@ _ADD_KEYS = """
 _VALIDATE_KEYS = """
     FOR each IN @keys@
     LOOP
-        IF each.twin IS NULL THEN -- a partitioned table: its partitions hold by then
-            FOR other IN SELECT c.conrelid, c.conname, pg_get_constraintdef(c.oid) AS def
+        IF each.twin IS NULL THEN -- a partitioned table: each partition for itself
+            FOR other IN SELECT c.conrelid, c.conname
                            FROM pg_partition_tree(each.from_rel) p JOIN pg_constraint c ON c.conrelid = p.relid
                           WHERE p.isleaf AND c.conname = left(each.conname, 60) || '_2' ORDER BY 1
             LOOP
                 EXECUTE format('ALTER TABLE %s VALIDATE CONSTRAINT %I', other.conrelid::regclass, other.conname);
             END LOOP;
+        ELSIF each.convalidated AND NOT each.twin_validated THEN
+            EXECUTE format('ALTER TABLE %s VALIDATE CONSTRAINT %I', each.from_rel::regclass, each.twin_name);
+        END IF;
+    END LOOP;
+"""
+# Once all partitions hold, their parent takes their keys for its own without looking at a row.
+_ATTACH_KEYS = """
+    FOR each IN @keys@
+    LOOP
+        IF each.twin IS NULL THEN
             told = format('FOREIGN KEY (%s) REFERENCES %s(%s)',
                           (SELECT string_agg(quote_ident(c), ', ') FROM unnest(each.columns) c), each.was_to::regclass,
                           (SELECT string_agg(quote_ident(c), ', ') FROM unnest(each.refers) c));
@@ -235,8 +246,6 @@ _VALIDATE_KEYS = """
                                ' (NOT VALID|DEFERRABLE|INITIALLY DEFERRED)', '', 'g')
                 || CASE WHEN each.incoming OR each.condeferred THEN ' DEFERRABLE INITIALLY DEFERRED'
                         WHEN each.condeferrable THEN ' DEFERRABLE' ELSE '' END);
-        ELSIF each.convalidated AND NOT each.twin_validated THEN
-            EXECUTE format('ALTER TABLE %s VALIDATE CONSTRAINT %I', each.from_rel::regclass, each.twin_name);
         END IF;
     END LOOP;
 """
@@ -311,8 +320,15 @@ def block(body: str, *, here: str, there: str, sign: str, declare: str = "", **p
     return filled(whole, here=literal(here), there=literal(there), sign=literal(sign))
 
 
-def made_ready(here: str, there: str, sign: str) -> tuple[str, ...]:
-    """Check, add keys, have them hold, build materialized views: each in a transaction of its own."""
+def made_ready(here: str, there: str, sign: str) -> tuple[Do, ...]:
+    """Check, add keys, have them hold, build materialized views. What is `alone` takes its time, with weak locks."""
     return tuple(
-        block(body, here=here, there=there, sign=sign) for body in (CHECK, _ADD_KEYS, _VALIDATE_KEYS, _TWIN_VIEWS)
+        Do(block(body, here=here, there=there, sign=sign), alone=long)
+        for body, long in (
+            (CHECK, False),
+            (_ADD_KEYS, False),
+            (_VALIDATE_KEYS, True),
+            (_ATTACH_KEYS, False),
+            (_TWIN_VIEWS, True),
+        )
     )

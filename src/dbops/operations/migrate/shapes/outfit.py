@@ -26,6 +26,10 @@ BEGIN
             USING ERRCODE = 'undefined_table';
     END IF;
     PERFORM set_config('search_path', 'pg_catalog, pg_temp', true);
+    IF (SELECT count(DISTINCT relnamespace) FROM pg_class WHERE oid IN (here, there)) > 1 THEN
+        RAISE EXCEPTION '% and % are in different schemas', here::regclass, there::regclass
+            USING ERRCODE = 'object_not_in_prerequisite_state', HINT = 'they are to exchange their names';
+    END IF;
     SELECT regexp_replace(quote_ident(relname), '(\\W)', '\\\\\\1', 'g') INTO named FROM pg_class WHERE oid = here;
     SELECT quote_ident(relname) INTO named_there FROM pg_class WHERE oid = there;
     FOR each IN SELECT c.oid::regclass AS rel, c.oid FROM pg_class c WHERE c.oid IN (here, there) AND NOT EXISTS (

@@ -50,7 +50,7 @@ class Replaced:
         return replace(self, exchanged=True)
 
     def expand(self, change: str) -> tuple[Do, ...]:
-        forward, back = self.ways()
+        forward, back = self._ways()
         statements = (
             self.create,
             outfit.outfit(self.table, self.by, self.key),
@@ -97,17 +97,23 @@ class Replaced:
             Comparison(new, self._compared(new, old, self.down), "back"),
         )
 
+    def before_swap(self, change: str) -> tuple[Do, ...]:
+        return following.made_ready(self.table, self.by, self._sign(change, _FORWARD))
+
+    def before_swap_back(self, change: str) -> tuple[Do, ...]:
+        return following.made_ready(self.table, self.by, self._sign(change, _BACK))
+
     def swap(self, change: str) -> tuple[Do, ...]:
-        """Make ready, each in its own transaction; then exchange the names and the functions that tell them, in one."""
-        return self._exchange(change, self._sign(change, _FORWARD), self.after_swap())
+        """Exchange the names, once all was made ready."""
+        return (Do(exchange.exchange(here=self.table, there=self.by, sign=self._sign(change, _FORWARD))),)
 
     def swap_back(self, change: str) -> tuple[Do, ...]:
-        return self._exchange(change, self._sign(change, _BACK), replace(self, exchanged=False))
+        return (Do(exchange.exchange(here=self.table, there=self.by, sign=self._sign(change, _BACK))),)
 
     def contract(self, change: str) -> tuple[Do, ...]:
         """Drop what was replaced. Where nothing was exchanged and no row is lost by it, that is done here."""
         statements = [outfit.guard(self.table, self._sign(change, _FORWARD))]
-        statements += [one.sql for one in self.swap(change)]
+        statements += [one.sql for one in (*self.before_swap(change), *self.swap(change))]
         statements += self._drop_triggers(change, _BACK, self.table)
         statements.append(f"DROP TABLE IF EXISTS {self.by}")
         statements += self._drop_functions(change)
@@ -117,22 +123,14 @@ class Replaced:
         """After the exchange, the old table bears the name that was the new one's."""
         return OldNames(self.by)
 
-    def _exchange(self, change: str, sign: str, after: "Replaced") -> tuple[Do, ...]:
-        ready = following.made_ready(self.table, self.by, sign)
-        names = exchange.exchange(here=self.table, there=self.by, sign=sign)
-        functions = (across.create_function(change, way, self.table) for way in after.ways())
-        return (*(Do(one, alone=True) for one in ready), Do(names), *(Do(one) for one in functions))
-
     def _names(self) -> tuple[str, str]:
         """Name the old table and the new one."""
         return (self.by, self.table) if self.exchanged else (self.table, self.by)
 
-    def ways(self) -> tuple[Way, Way]:
-        """From old to new, and back."""
-        old, new = self._names()
+    def _ways(self) -> tuple[Way, Way]:
         return (
-            Way(_FORWARD, old, new, self.key, self.up, self.down),
-            Way(_BACK, new, old, self.key, self.down, self.up),
+            Way(_FORWARD, self.table, self.by, self.key, self.up, self.down),
+            Way(_BACK, self.by, self.table, self.key, self.down, self.up),
         )
 
     def _sign(self, change: str, kind: str) -> str:
