@@ -18,7 +18,8 @@ def upgrade() -> None:
 def downgrade() -> None:
     changes.{back}
 """
-_BACK = {"rollback": "expand(change, shape)"}  # what contracts has no way back
+_CALLS = {"rollback": ("undo", "expand(change, shape)")}
+_NO_WAY_BACK = "no_way_back(change)"
 
 
 def revision_id(expand: str, phase: str) -> str:
@@ -48,7 +49,8 @@ def text(source: str, *, change: str, expand: str, behind: str, phase: str, abou
     if not any(re.search(r"\bimport\b.*\bchanges\b", line) for line in imports):
         imports = ["from dbops.operations.migrate import changes", *imports]
     head = [f'"""{told}.', "", _about(change, expand, phase), '"""', "", *imports, "", *own, *kept]
-    return "\n".join(head).rstrip("\n") + "\n" + _BODY.format(phase=phase)
+    calls, back = _CALLS.get(phase, (phase, _NO_WAY_BACK))
+    return "\n".join(head).rstrip("\n") + "\n" + _BODY.format(phase=calls, back=back)
 
 
 def _about(change: str, expand: str, phase: str) -> str:
