@@ -5,7 +5,7 @@ object come the backfill, the comparison, the switch and the revision that contr
 """
 
 from dataclasses import dataclass
-from typing import Literal, Protocol, runtime_checkable
+from typing import Literal, Protocol
 
 ROWS = "{rows}"  # in a Filling and a Comparison: which rows of `r` are meant, filled in by whoever walks the table
 KEY = "{key}"  # in a Comparison: the key's columns of `r`
@@ -89,31 +89,3 @@ class Shape(Protocol):
     def old_names(self) -> OldNames | None:
         """Tell what nobody may use any more before contract; None where nothing goes away."""
         ...
-
-
-@runtime_checkable
-class Exchanging(Protocol):
-    """What a shape adds whose swap needs preparation, and after which its tables have each other's names."""
-
-    def before_swap(self, change: str) -> tuple[Do, ...]:
-        """Make ready what the swap does not wait for, each in a transaction of its own; `alone` may take long."""
-        ...
-
-    def before_swap_back(self, change: str) -> tuple[Do, ...]: ...
-
-    def after_swap(self) -> Shape:
-        """Return the shape whose comparisons are right once it was swapped."""
-        ...
-
-
-def before_swap(shape: Shape, change: str) -> tuple[Do, ...]:
-    return shape.before_swap(change) if isinstance(shape, Exchanging) else ()
-
-
-def before_swap_back(shape: Shape, change: str) -> tuple[Do, ...]:
-    return shape.before_swap_back(change) if isinstance(shape, Exchanging) else ()
-
-
-def comparisons(shape: Shape, *, swapped: bool) -> tuple[Comparison, ...]:
-    """Tell the comparisons for the names that the tables have just now."""
-    return (shape.after_swap() if swapped and isinstance(shape, Exchanging) else shape).comparisons()
