@@ -12,11 +12,13 @@ import psycopg
 import changing
 from dbops.engine import clock, journal
 from dbops.engine.finding import Finding
+from dbops.engine.plan import Plan
 from dbops.engine.run import Progress, execute
 from dbops.operations.migrate import record
 from dbops.operations.migrate.backfill import ready
-from dbops.operations.migrate.backfill.facts import Firing, Wanted
+from dbops.operations.migrate.backfill.facts import Wanted
 from dbops.operations.migrate.backfill.meter import OnProgress
+from dbops.operations.migrate.backfill.plan import Action
 from dbops.operations.migrate.life import Life, State
 from dbops.stores import ledger
 
@@ -73,6 +75,13 @@ class Change:
 
     def steps(self, **wanted: Any) -> list[str]:
         """What is planned, and not done."""
+        return [step.id for step in self.planned(**wanted).steps]
+
+    def notes(self, **wanted: Any) -> tuple[str, ...]:
+        """What is told before it is agreed to."""
+        return self.planned(**wanted).steps[-1].notes
+
+    def planned(self, **wanted: Any) -> Plan[Action]:
         run = self.live.run("migrate backfill")
         with ready.backfill(
             self.live.config,
@@ -84,7 +93,7 @@ class Change:
             wanted=Wanted(**wanted),
             on_progress=self.told.append,
         ) as one:
-            return [step.id for step in one.plan.steps]
+            return one.plan
 
     def control(self, **wanted: Any) -> None:
         with ready.control(
@@ -135,6 +144,4 @@ def change(
         yield Change(live)
 
 
-SUPPRESSED = {"firing": Firing.SUPPRESS}
-FIRED = {"firing": Firing.FIRE}
 NONE = timedelta(0)

@@ -63,8 +63,8 @@ def looking(
     connection: Connection, own: Connection, oid: int, limits: Mapping[str, float | None], throttle_sql: str | None
 ) -> Looking:
     tables = [row[0] for row in connection.execute(_TABLES, {"oid": oid})]
-    own.execute("SET default_transaction_read_only = on")
-    own.execute("SET statement_timeout = '5s'")
+    for setting in ("default_transaction_read_only = on", "statement_timeout = '5s'", "search_path = public"):
+        own.execute(f"SET {setting}".encode())
     return Looking(connection, own, tables, limits, throttle_sql)
 
 
@@ -106,7 +106,7 @@ def asked(own: Connection, text: str) -> float:
     """Run the operator's query: true, or a number above zero, holds the backfill."""
     try:
         row = own.execute(text.encode()).fetchone()
-        return float(row[0] or 0) if row else 0.0
+        return 0.0 if row is None or row[0] is None else float(row[0])
     except (psycopg.ProgrammingError, psycopg.DataError, psycopg.InternalError, TypeError, ValueError) as error:
         raise UsageError(
             f"--throttle-sql yields no number and no truth: {type(error).__name__}",
