@@ -1,11 +1,20 @@
 """A rename for tests of what comes after expand: users.name becomes users.full_name, and both are kept alike."""
 
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from functools import partial
+from typing import Any
+
 from alembic import command
 from psycopg.conninfo import conninfo_to_dict
 
 import changing
+from dbops.engine.finding import Severity
+from dbops.engine.plan import Ready
 from dbops.operations.migrate import environment, history, open_changes, record
+from dbops.operations.migrate.compare import ready as verifying
 from dbops.operations.migrate.life import Life, State
+from dbops.operations.migrate.switch import ready as switching
 from dbops.stores import ledger
 
 CHANGE = "users-full-name"
@@ -98,6 +107,12 @@ def write(
     )
 
 
+def contract(live: changing.Example, body: str) -> None:
+    head = (live.history / f"{EXPAND}_revision.py").read_text(encoding="utf-8")
+    shape = head[head.index("from dbops") : head.index("phase = ")]
+    live.revision(3, body, head=f'{shape}phase = "contract"\n')
+
+
 def upgrade(live: changing.Example, to: str = "head") -> None:
     """Do what `migrate up` does, within this process: the ledger, then the revisions."""
     run = live.run()
@@ -110,6 +125,22 @@ def upgrade(live: changing.Example, to: str = "head") -> None:
         config = history.alembic(live.folder / "migrations", changing.TARGET)
         config.attributes[environment.HELD] = connection
         command.upgrade(config, to)
+
+
+def verify(live: changing.Example) -> None:
+    _do(live, verifying.verify)
+
+
+def switch(live: changing.Example) -> None:
+    _do(live, partial(switching.switch, percent=100))
+
+
+def _do(live: changing.Example, verb: Callable[..., AbstractContextManager[Ready[Any]]]) -> None:
+    run = live.run()
+    with verb(live.config, live.toml, changing.TARGET, run, run.started, change=CHANGE) as it:
+        for step in it.plan.steps:
+            it.apply(step)
+    assert not [one for one in it.met if one.severity is Severity.BAD], it.met
 
 
 def rows(live: changing.Example, count: int) -> None:

@@ -15,7 +15,8 @@ from dbops.errors import Refused, UsageError
 from dbops.operations.migrate import history, record
 from dbops.operations.migrate.facts import History, Revision
 from dbops.operations.migrate.life import Life, Place, State
-from dbops.operations.migrate.shapes.shape import Shape
+from dbops.operations.migrate.shapes import exchanging
+from dbops.operations.migrate.shapes.shape import Comparison, Shape
 from dbops.stores import ledger, postgres
 from dbops.stores.postgres import Connection
 
@@ -108,6 +109,11 @@ class Work:
     shape: Shape
     connection: Connection  # the owner's, to the primary
     guard: Callable[[], None]
+
+    @property
+    def comparisons(self) -> tuple[Comparison, ...]:
+        """Tell what is to be compared, by the names that the tables have now."""
+        return exchanging.comparisons(self.shape, swapped=self.change.life.state is State.SWITCHED)
 
 
 def observe(config: Config, path: Path, target: str, run: Run) -> Known:
@@ -214,7 +220,8 @@ def _change(name: str, revisions: Sequence[Revision], done: set[str], kept: _Kep
     rollback = next((one for one in behind if one.phase == "rollback"), None)
     life = kept.lives.get(name, Life())
     expanded = expand is not None and expand.id in done
-    if expanded and life.state in {State.PLANNED, State.ROLLED_BACK}:
+    rolled_back = rollback is not None and rollback.id in done
+    if expanded and not rolled_back and life.state in {State.PLANNED, State.ROLLED_BACK}:
         life = replace(life, state=State.EXPANDED)  # by other means: a bare alembic writes no ledger
     gone = expand is None and life.state is State.CONTRACTED
     return Change(
@@ -226,7 +233,7 @@ def _change(name: str, revisions: Sequence[Revision], done: set[str], kept: _Kep
         rollback,
         expanded=expanded,
         contracted=gone or (contract is not None and contract.id in done),
-        rolled_back=rollback is not None and rollback.id in done,
+        rolled_back=rolled_back,
         life=life,
         control=kept.controls.get(name),
         jobs=tuple(kept.jobs.get(name, ())),

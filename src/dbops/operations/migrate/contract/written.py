@@ -18,7 +18,7 @@ def upgrade() -> None:
 def downgrade() -> None:
     changes.{back}
 """
-_CALLS = {"rollback": ("undo", "expand(change, shape)")}
+_CALLS = {"rollback": ("rollback", "expand(change, shape)")}
 _NO_WAY_BACK = "no_way_back(change)"
 
 

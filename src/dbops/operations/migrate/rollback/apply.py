@@ -24,7 +24,7 @@ from dbops.operations.migrate.rollback import plan
 from dbops.operations.migrate.rollback.facts import BACK_FROM, Facts, File
 from dbops.operations.migrate.shapes.shape import Comparison
 from dbops.operations.migrate.switch.apply import follow
-from dbops.operations.migrate.switch.exchange import exchange
+from dbops.operations.migrate.switch.exchange import exchange, make_ready
 from dbops.operations.migrate.switch.facts import OVERRIDE, READERS
 from dbops.stores.postgres import Connection
 
@@ -53,6 +53,8 @@ class Doing:
 def apply(doing: Doing, step: Step[plan.Action]) -> None:
     connection = doing.work.connection
     match step.action:
+        case plan.MakeReady(one):
+            make_ready(connection, one, target=doing.facts.target, administrator=doing.administrator, ramp=doing.ramp)
         case plan.LeadBack(swap_back):
             exchange(
                 connection,
@@ -97,7 +99,7 @@ def _again(doing: Doing) -> Work:
 
 def _verify(doing: Doing) -> None:
     work = _again(doing)
-    with doing.comparing(work, work.shape.comparisons()) as comparing:
+    with doing.comparing(work, work.comparisons) as comparing:
         comparing.findings, comparing.outcomes = doing.met, doing.outcomes
         for way in comparing.ways:
             if not way.done:
@@ -110,7 +112,7 @@ def _compare_back(doing: Doing) -> None:
     """Refuse to drop what only the new holds."""
     work = _again(doing)
     facts = doing.facts
-    back = tuple(one for one in work.shape.comparisons() if one.way == "back")
+    back = tuple(one for one in work.comparisons if one.way == "back")
     with doing.comparing(work, back) as comparing:
         for way in comparing.ways:
             if not way.done:

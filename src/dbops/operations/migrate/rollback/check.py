@@ -4,7 +4,6 @@ DBM421 new writers wrote what the old does not hold · DBM422 the revision has t
 """
 
 from dbops.errors import CouldNotVerify, DbopsError, Refused
-from dbops.operations.migrate.life import State
 from dbops.operations.migrate.rollback.facts import Facts
 
 
@@ -14,7 +13,7 @@ def refusal(facts: Facts) -> DbopsError | None:
         told = f"what is known of change {name} was found in another database (this is a clone or a restored copy): "
         hint = f"dbops migrate verify {name} --target {target}"
         return CouldNotVerify(told + "unknown here, verify it again", hint=hint, target=target)
-    if facts.life.state is State.SWITCHED or facts.half_way:
+    if facts.readers_first:
         return None
     if facts.later and not facts.write and facts.pending is None:
         return Refused(

@@ -6,6 +6,7 @@ from dbops.engine.plan import Step
 from dbops.operations.migrate import plan as revisions
 from dbops.operations.migrate.compare.facts import COMPARED
 from dbops.operations.migrate.life import STATE, Life, Place, State
+from dbops.operations.migrate.shapes.shape import Do
 from dbops.operations.migrate.switch.facts import Override
 
 BACK_FROM = "back from"  # in the evidence of a state: what it was before it was taken back
@@ -38,6 +39,7 @@ class Facts:
     write: bool = False
     pending: str | None = None  # the revision that takes it back, written and not run
     swap_back: tuple[str, ...] = ()
+    before_swap_back: tuple[Do, ...] = ()
     conflicts: int = 0
     overrides: tuple[Override, ...] = ()
 
@@ -49,3 +51,8 @@ class Facts:
             return False
         proof = self.life.evidence(COMPARED, self.here)
         return proof is None or proof.at < states[-1].at
+
+    @property
+    def readers_first(self) -> bool:
+        """Say whether this rollback is about the readers, and leaves what was added where it is."""
+        return self.life.state is State.SWITCHED or self.half_way

@@ -6,6 +6,14 @@ from dbops.engine.plan import Plan, Risk, Statement, Step, Verbatim
 from dbops.operations.migrate import plan as revisions
 from dbops.operations.migrate.life import State
 from dbops.operations.migrate.rollback.facts import FILLED, Facts, File
+from dbops.operations.migrate.shapes.shape import Do
+
+
+@dataclass(frozen=True, slots=True)
+class MakeReady:
+    """What the exchange of names back does not wait for."""
+
+    one: Do
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,15 +50,23 @@ class Write:
     file: File
 
 
-Action = LeadBack | StopFollowing | Verify | CompareBack | Revise | Write
+Action = MakeReady | LeadBack | StopFollowing | Verify | CompareBack | Revise | Write
 
 
 def plan(facts: Facts) -> Plan[Action]:
     if facts.life.state is State.SWITCHED:
-        return Plan(facts.target, f"lead the readers of change {facts.change} back", (_lead_back(facts), _verify()))
+        ready = tuple(_make_ready(number, one) for number, one in enumerate(facts.before_swap_back, 1))
+        title = f"lead the readers of change {facts.change} back"
+        return Plan(facts.target, title, (*ready, _lead_back(facts), _verify()))
     if facts.half_way:
         return Plan(facts.target, f"verify change {facts.change}, whose readers were led back", (_verify(),))
     return Plan(facts.target, f"take change {facts.change} back", tuple(_undo(facts)))
+
+
+def _make_ready(number: int, one: Do) -> Step[Action]:
+    told = (Statement("{}", (Verbatim(one.sql),)),)
+    summary = "make ready for the exchange of names" + (": it may take long" if one.alone else "")
+    return Step(f"make ready {number}", summary, MakeReady(one), Risk.SAFE if one.alone else Risk.BLOCKS, told)
 
 
 def _lead_back(facts: Facts) -> Step[Action]:

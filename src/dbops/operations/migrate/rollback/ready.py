@@ -2,6 +2,7 @@
 
 from collections.abc import Generator, Sequence
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from datetime import datetime
 from functools import partial
 from pathlib import Path
@@ -24,6 +25,7 @@ from dbops.operations.migrate.open_changes import Work
 from dbops.operations.migrate.rollback import check, plan
 from dbops.operations.migrate.rollback.apply import Doing, apply
 from dbops.operations.migrate.rollback.facts import Facts, File
+from dbops.operations.migrate.shapes import exchanging
 from dbops.operations.migrate.switch.facts import REVERSE, Override
 from dbops.operations.migrate.switch.ready import both, texts
 from dbops.stores import databases, postgres
@@ -79,24 +81,26 @@ def _facts(config: Config, path: Path, work: Work, overrides: Sequence[Override]
     later = tuple(one.id for one in done[done.index(expand) + 1 :])
     pending = change.rollback.id if change.rollback is not None else None
     row = work.connection.execute("SELECT count(*) FROM dbops.conflicts WHERE change = %s", (change.id,)).fetchone()
-    undo = not later and not write and pending is None
-    return Facts(
+    facts = Facts(
         known.target,
         change.id,
         change.life,
         known.here,
         change.percent,
-        any(one.way == "back" for one in work.shape.comparisons()),
+        any(one.way == "back" for one in work.comparisons),
         later,
         expand.id,
-        _down(config, path, work) if undo else (),
-        _file(config, path, work) if write else None,
-        write,
-        pending,
-        texts(work.shape.swap_back(change.id)),
-        row[0] if row else 0,
-        tuple(overrides),
+        write=write,
+        pending=pending,
+        swap_back=texts(work.shape.swap_back(change.id)),
+        conflicts=row[0] if row else 0,
+        overrides=tuple(overrides),
     )
+    if facts.readers_first:
+        return facts
+    undo = not later and not write and pending is None
+    down = _down(config, path, work) if undo else ()
+    return replace(facts, down=down, file=_file(config, path, work) if write else None)
 
 
 def _down(config: Config, path: Path, work: Work) -> tuple[Step[schema_plan.Action], ...]:
