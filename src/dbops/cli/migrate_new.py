@@ -9,7 +9,7 @@ import typer
 from dbops.cli.door import Result, command
 from dbops.cli.flow import Target, change
 from dbops.cli.options import AskedChange
-from dbops.cli.screen import Cell, Column, Line, Table, Tone
+from dbops.cli.screen import Line, Tone
 from dbops.engine import clock
 from dbops.errors import ExitCode, UsageError
 
@@ -140,9 +140,10 @@ def _listed() -> Result:
     told = [
         KindTold(k.name, k.about, tuple(map(option, k.needs)), tuple(map(option, k.takes)), k.example) for k in KINDS
     ]
-    rows = tuple((Cell(k.kind), Cell(k.about), Cell(" ".join(k.needs)), Cell(" ".join(k.takes))) for k in told)
-    columns = (Column("kind"), Column("to"), Column("needs"), Column("takes"))
-    return Result({"kinds": told}, (Table(columns, rows),))
+    lines: list[Line] = []
+    for one in told:
+        lines += [Line(f"{one.kind}: {one.about}", Tone.STRONG), Line(one.example, Tone.FAINT, indent=4)]
+    return Result({"kinds": told}, tuple(lines))
 
 
 def _needed(told: str | None, option: str) -> str:
