@@ -58,7 +58,7 @@ def verify(
     del now  # the server's clock counts
     with open_changes.at_work(config, path, target, run, change) as work:
         _refuse(work)
-        with opened(config, run, work, work.shape.comparisons(), how) as doing:
+        with opened(config, run, work, work.comparisons, how) as doing:
             facts = Facts(target, change, work.change.life.state, doing.ways, doing.where)
             doing.outcomes = told if told is not None else []
             yield Ready(plan.plan(facts), partial(apply, doing), work.guard, met=doing.findings)
@@ -82,7 +82,7 @@ def opened(
     target = work.known.target
     server = where(config.postgres[target], how.on)
     book = Book(work.connection, run, target, work.change.id, work.known.here)
-    tables = tuple({work.shape.table, *(one.table for one in work.shape.comparisons())})
+    tables = tuple({work.shape.table, *(one.table for one in work.comparisons)})
     digest = triggers.digest(work.connection, work.change.id, tables)
     ways = _ways(book, comparisons, digest, work)
     opening = reading(config, target, run, server, primary=work.connection, here=work.known.here, patience=how.patience)

@@ -93,6 +93,7 @@ def _facts(config: Config, path: Path, work: Work, overrides: Sequence[Override]
         write=write,
         pending=pending,
         swap_back=texts(work.shape.swap_back(change.id)),
+        before_swap_back=exchanging.before_swap_back(work.shape, change.id),
         conflicts=row[0] if row else 0,
         overrides=tuple(overrides),
     )

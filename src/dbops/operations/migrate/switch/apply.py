@@ -13,7 +13,7 @@ from dbops.operations.migrate import record
 from dbops.operations.migrate.contract.facts import Counted
 from dbops.operations.migrate.life import State
 from dbops.operations.migrate.switch import baseline, plan
-from dbops.operations.migrate.switch.exchange import exchange
+from dbops.operations.migrate.switch.exchange import exchange, make_ready
 from dbops.operations.migrate.switch.facts import ALL, BASELINE, OVERRIDE, READERS, Facts
 from dbops.stores.postgres import Connection
 
@@ -46,6 +46,9 @@ def apply(doing: Doing, step: Step[plan.Action]) -> None:
                 follow(doing.connection, doing.facts.change, percent)
                 told = {"percent": percent, "before": doing.facts.percent}
                 record.prove(doing.connection, doing.run, **doing.where, kind=READERS, evidence=told)
+        case plan.MakeReady(one):
+            target = doing.facts.target
+            make_ready(doing.connection, one, target=target, administrator=doing.administrator, ramp=doing.ramp)
         case plan.Switch(swap):
             exchange(
                 doing.connection,

@@ -14,6 +14,7 @@ from dbops import units
 from dbops.engine import stop
 from dbops.engine.patience import Ramp, patiently
 from dbops.errors import DbopsError
+from dbops.operations.migrate.shapes.shape import Do
 from dbops.redact import redact
 from dbops.stores import postgres
 from dbops.stores.postgres import Connection
@@ -63,6 +64,27 @@ def exchange(
             ramp=ramp,
             blockers=lambda: seen.blockers,
         )
+
+
+def make_ready(
+    connection: Connection,
+    one: Do,
+    *,
+    target: str,
+    administrator: Callable[[], AbstractContextManager[Connection]],
+    ramp: Ramp,
+) -> None:
+    """Run what comes before; what may take long waits for locks as the others, and is not cut off when it has them."""
+    without_limit = ("SELECT set_config('statement_timeout', '0', true)",) if one.alone else ()
+    exchange(
+        connection,
+        (*without_limit, one.sql),
+        lambda: None,
+        what="making ready for the exchange of names",
+        target=target,
+        administrator=administrator,
+        ramp=ramp,
+    )
 
 
 def _run(connection: Connection, statements: Sequence[str]) -> None:

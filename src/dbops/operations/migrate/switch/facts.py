@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from dbops.operations.migrate.life import Life, Told
+from dbops.operations.migrate.shapes.shape import Do
 
 BASELINE = "baseline"  # kinds of evidence
 READERS = "readers"
@@ -33,6 +34,7 @@ class Facts:
     triggers: str  # the digest of our triggers as they are now
     ways: frozenset[str]  # that the shape can compare: forward, back
     swap: tuple[str, ...] = ()
+    before_swap: tuple[Do, ...] = ()
     overrides: tuple[Override, ...] = ()
     baseline_due: str | None = None  # why it has to be taken
 

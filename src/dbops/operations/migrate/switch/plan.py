@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from dbops.engine.plan import Plan, Risk, Statement, Step, Verbatim
 from dbops.operations.migrate.life import State
+from dbops.operations.migrate.shapes.shape import Do
 from dbops.operations.migrate.switch.facts import ALL, Facts
 
 
@@ -12,6 +13,13 @@ class Follow:
     """Let so many of a hundred readers follow."""
 
     percent: int
+
+
+@dataclass(frozen=True, slots=True)
+class MakeReady:
+    """What the switch does not wait for, in a transaction of its own."""
+
+    one: Do
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +34,7 @@ class TakeBaseline:
     """Note how often each statement was called by now."""
 
 
-Action = Follow | Switch | TakeBaseline
+Action = Follow | MakeReady | Switch | TakeBaseline
 
 
 def plan(facts: Facts) -> Plan[Action]:
@@ -36,6 +44,7 @@ def plan(facts: Facts) -> Plan[Action]:
             steps.append(_follow(facts))
     else:
         if facts.life.state is not State.SWITCHED:
+            steps += [_make_ready(number, one) for number, one in enumerate(facts.before_swap, 1)]
             steps.append(_switch(facts))
         if facts.baseline_due is not None:
             note = facts.baseline_due
@@ -47,6 +56,12 @@ def plan(facts: Facts) -> Plan[Action]:
 def _follow(facts: Facts) -> Step[Action]:
     summary = f"{facts.wanted} % of the keys read the new, {facts.percent} % did"
     return Step("readers", summary, Follow(facts.wanted))
+
+
+def _make_ready(number: int, one: Do) -> Step[Action]:
+    told = (Statement("{}", (Verbatim(one.sql),)),)
+    summary = "make ready for the exchange of names" + (": it may take long" if one.alone else "")
+    return Step(f"make ready {number}", summary, MakeReady(one), Risk.SAFE if one.alone else Risk.BLOCKS, told)
 
 
 def _switch(facts: Facts) -> Step[Action]:

@@ -18,6 +18,7 @@ from dbops.operations.migrate.compare.facts import COMPARED
 from dbops.operations.migrate.contract.facts import Counted
 from dbops.operations.migrate.life import State
 from dbops.operations.migrate.open_changes import Work
+from dbops.operations.migrate.shapes import exchanging
 from dbops.operations.migrate.shapes.shape import Do
 from dbops.operations.migrate.switch import baseline, check, plan
 from dbops.operations.migrate.switch.apply import Doing, apply
@@ -78,7 +79,7 @@ def texts(statements: Sequence[Do]) -> tuple[str, ...]:
 
 def _facts(work: Work, percent: int, overrides: Sequence[Override], look: Callable[[], Mapping[str, Counted]]) -> Facts:
     change, shape, here = work.change, work.shape, work.known.here
-    comparisons = shape.comparisons()
+    comparisons = work.comparisons
     tables = tuple({shape.table, *(one.table for one in comparisons)})
     due: str | None = None
     if percent == ALL:
@@ -98,6 +99,7 @@ def _facts(work: Work, percent: int, overrides: Sequence[Override], look: Callab
         triggers.digest(work.connection, change.id, tables),
         frozenset(one.way for one in comparisons),
         texts(shape.swap(change.id)),
+        exchanging.before_swap(shape, change.id),
         tuple(overrides),
         due,
     )
