@@ -188,7 +188,7 @@ _NAMES = """
     END LOOP;
 """
 
-# Rights, comments and statistics targets of what served go to what serves now (`old`, `new` are OIDs).
+# Rights of what served go to what serves now: each.old and each.new are OIDs. Needs @who@.
 RIGHTS = """
         FOR other IN SELECT DISTINCT @who@ AS who
                        FROM pg_class c, aclexplode(c.relacl) a WHERE c.oid = each.new AND a.grantee <> c.relowner
@@ -208,6 +208,9 @@ RIGHTS = """
             EXECUTE format('GRANT %s%s ON %s TO %s%s', other.privilege_type, ' (' || other.col || ')',
                            each.new::regclass, other.who, CASE WHEN other.is_grantable THEN ' WITH GRANT OPTION' END);
         END LOOP;
+"""
+# And comments and statistics targets.
+REMARKS = """
         FOR other IN SELECT d.description, a.attname, a.attnum, a.attstattarget,
                             col_description(each.new, n.attnum) AS said
                        FROM pg_attribute a JOIN pg_attribute n ON n.attrelid = each.new AND n.attname = a.attname
@@ -231,7 +234,7 @@ RIGHTS = """
 """
 _RIGHTS = """
     FOR each IN SELECT here AS old, there AS new UNION ALL SELECT * FROM unnest(olds, twins)
-    LOOP@rights@    END LOOP;
+    LOOP@rights@@remarks@    END LOOP;
 """
 
 # What counts on stays one sequence: the owner changes, or an identity is made anew where the old one stood.
@@ -334,4 +337,6 @@ def exchange(*, here: str, there: str, sign: str) -> str:
     """Write the one statement. `sign` is the trigger that sits on `here` as long as it was not done."""
     body = CHECK + _LOCK + _TAKE_TEXTS + _KEYS + _NAMES + _RIGHTS
     body += _CONSTRAINT_NAMES + _EXECUTE_TEXTS + _SEQUENCES
-    return block(body, here=here, there=there, sign=sign, declare=_DECLARE, rights=filled(RIGHTS, who=WHO))
+    return block(
+        body, here=here, there=there, sign=sign, declare=_DECLARE, rights=filled(RIGHTS, who=WHO), remarks=REMARKS
+    )

@@ -7,7 +7,7 @@ exchange: keys would refuse rows whose peers are not carried over yet, and a tri
 from collections.abc import Sequence
 
 from dbops.engine.plan import literal
-from dbops.operations.migrate.shapes.exchange import RIGHTS
+from dbops.operations.migrate.shapes.exchange import REMARKS, RIGHTS
 from dbops.operations.migrate.shapes.following import WHO, filled
 
 _OUTFIT = """DO $outfit$
@@ -74,7 +74,7 @@ BEGIN
         END IF;
     END LOOP;
     FOR each IN SELECT here AS old, there AS new
-    LOOP@rights@    END LOOP;
+    LOOP@rights@@remarks@    END LOOP;
     -- in a policy, columns of its own table stand alone, or behind the table's name
     FOR each IN SELECT y.*, regexp_replace(pg_get_expr(y.polqual, y.polrelid), '(^|[^.\\w"])' || named || '\\.',
                                            '\\1' || named_there || '.', 'g') AS qual,
@@ -166,7 +166,9 @@ $guard$"""
 
 def outfit(here: str, there: str, key: Sequence[str]) -> str:
     named = f"ARRAY[{', '.join(literal(_plain(column)) for column in key)}]::text[]"
-    return filled(_OUTFIT, here=literal(here), there=literal(there), key=named, rights=filled(RIGHTS, who=WHO))
+    return filled(
+        _OUTFIT, here=literal(here), there=literal(there), key=named, rights=filled(RIGHTS, who=WHO), remarks=REMARKS
+    )
 
 
 def strip(here: str, there: str, sign: str) -> str:
