@@ -211,8 +211,13 @@ def _moment(one: pgbackrest.BackupInfo) -> tuple[datetime, int]:
 
 def _gathered(doing: Doing) -> "Gathered":
     from dbops.operations.clusters.take import configuration
+    from dbops.stores import vault as vaults
 
-    return configuration.gather(doing.config, doing.target, doing.run, doing.toml)
+    found = configuration.gather(doing.config, doing.target, doing.run, doing.toml)
+    if doing.config.vault is not None:
+        with suppress(DbopsError):  # what is wrong with it is told when something is written there
+            vaults.connect(doing.config.vault, target="vault")  # only to import what that takes
+    return found
 
 
 def _configuration(doing: Doing) -> "Gathered":
