@@ -70,6 +70,13 @@ class Cluster:
         with self.connect() as connection:
             return [note for (note,) in connection.execute("SELECT note FROM kept ORDER BY id")]
 
+    def quiet(self) -> None:
+        """Let it archive nothing by itself: behind a repository that is put back, that would be a gap."""
+        with self.connect() as connection:
+            for setting in ("archive_timeout = 0", "autovacuum = off"):
+                connection.execute(f"ALTER SYSTEM SET {setting}".encode())
+            connection.execute("SELECT pg_reload_conf()")
+
     def switch(self) -> None:
         """End the segment, and wait until it is archived."""
         with self.connect() as connection:

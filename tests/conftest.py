@@ -11,6 +11,7 @@ import uuid
 from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import hypothesis
 import psycopg
@@ -24,6 +25,10 @@ from dbops.sandbox import layout, ready
 from dbops.servers import account, alive, sockets
 from dbops.servers import postgres as pg
 from dbops.servers import redis as rd
+
+if TYPE_CHECKING:
+    from expiring import Shelf
+    from proving import Proving
 
 Dbops = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -129,6 +134,24 @@ def database(server: str) -> Generator[str]:
         admin.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
         yield make_conninfo(server, dbname=name)
         admin.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
+
+
+@pytest.fixture(scope="session")
+def stocked(base: Path) -> Generator["Shelf"]:
+    """A cluster with nine backups in two repositories; whoever takes it resets it first."""
+    import expiring
+
+    with expiring.shelf(base / "stocked") as made:
+        yield made
+
+
+@pytest.fixture(scope="session")
+def proven(base: Path) -> Generator["Proving"]:
+    """A cluster with three whole backups in two repositories; whoever takes it resets it first."""
+    import proving
+
+    with proving.proving(base / "proven") as made:
+        yield made
 
 
 @pytest.fixture(scope="session")

@@ -100,6 +100,7 @@ def shelf(folder: Path) -> Generator[Shelf]:
         second = f"repo2-path={live.stanza.home / 'repo2'}\n"
         account.write_file(conf, conf.read_text().replace("[main]", f"{second}{_HOSTILE}[main]"))
         live.pgbackrest("stanza-create")
+        live.quiet()
         moments: list[datetime] = []
         for number, kinds in CHAINS.items():
             for kind in kinds:

@@ -82,6 +82,7 @@ def proving(folder: Path) -> Generator[Proving]:
         second = f"repo2-path={repo2}\nrepo2-cipher-type=aes-256-cbc\nrepo2-cipher-pass={PASS}\n"
         account.write_file(live.stanza.config, text.replace("[global]\n", f"[global]\n{second}"))
         live.pgbackrest("stanza-create")
+        live.quiet()
         live.keep("before")
         live.pgbackrest("backup", "--type=full", "--repo=1", "--no-expire-auto")
         live.keep("between")

@@ -3,20 +3,17 @@
 import fcntl
 import json
 import os
-from collections.abc import Callable, Generator
-from pathlib import Path
+from collections.abc import Callable
 from subprocess import CompletedProcess
 from typing import Any
 
 import psycopg
 import pytest
 
-from conftest import fresh
 from dbops.engine import locks
 from dbops.operations.clusters import locks as backup_locks
 from dbops.servers import account
 
-import expiring
 from clustering import TARGET
 from expiring import Shelf
 
@@ -24,16 +21,10 @@ Dbops = Callable[..., CompletedProcess[str]]
 Ask = Callable[..., tuple[int, dict[str, Any]]]
 
 
-@pytest.fixture(scope="module")
-def shared(base: Path) -> Generator[Shelf]:
-    with expiring.shelf(fresh(base, "expire-a")) as made:
-        yield made
-
-
 @pytest.fixture
-def shelf(shared: Shelf) -> Shelf:
-    shared.reset(keep=2)
-    return shared
+def shelf(stocked: Shelf) -> Shelf:
+    stocked.reset(keep=2)
+    return stocked
 
 
 @pytest.fixture

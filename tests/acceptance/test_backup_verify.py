@@ -1,16 +1,12 @@
 """`dbops backup verify`, through the installed program, on real repositories."""
 
 import json
-from collections.abc import Callable, Generator
-from pathlib import Path
+from collections.abc import Callable
 from subprocess import CompletedProcess
 from typing import Any
 
 import pytest
 
-from conftest import fresh
-
-import proving
 from clustering import TARGET
 from proving import Proving, flip
 
@@ -18,16 +14,10 @@ Dbops = Callable[..., CompletedProcess[str]]
 Ask = Callable[..., tuple[int, dict[str, Any]]]
 
 
-@pytest.fixture(scope="module")
-def shared(base: Path) -> Generator[Proving]:
-    with proving.proving(fresh(base, "prove-a")) as made:
-        yield made
-
-
 @pytest.fixture
-def proof(shared: Proving) -> Proving:
-    shared.reset()
-    return shared
+def proof(proven: Proving) -> Proving:
+    proven.reset()
+    return proven
 
 
 @pytest.fixture

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from dbops.servers import postgres
+
 from bare_cluster import Bare, bare
 from killing import Zygote, kills, moment
 
@@ -20,6 +22,7 @@ _RESET = ("archive_command", "archive_timeout")
 def live(folder: Path) -> Generator[Bare]:
     with bare(folder, encrypted=True, archiving=True) as made:
         yield made
+        postgres.stop(made.server, within_s=0.1)  # it would wait for an archiver that has nowhere to put anything
 
 
 @pytest.fixture
@@ -27,6 +30,7 @@ def silent(folder: Path) -> Generator[Bare]:
     """A cluster that does not archive at all: it needs a restart."""
     with bare(folder) as made:
         yield made
+        postgres.stop(made.server, within_s=0.1)
 
 
 def forget(live: Bare) -> None:

@@ -4,18 +4,13 @@ import json
 import os
 import signal
 import subprocess
-from collections.abc import Callable, Generator
-from pathlib import Path
+from collections.abc import Callable
 
-import pytest
-
-from conftest import fresh
 from dbops import process
 from dbops.servers import account, alive
 from dbops.stores import pgbackrest
 
 import clustering
-import expiring
 from clustering import TARGET
 from expiring import Shelf
 from killing import Zygote, kills, moment
@@ -23,38 +18,32 @@ from killing import Zygote, kills, moment
 _CHAIN = 5
 
 
-@pytest.fixture(scope="module")
-def shelf(base: Path) -> Generator[Shelf]:
-    with expiring.shelf(fresh(base, "expire-k")) as made:
-        yield made
-
-
 def test_killed_expiring_is_finished_by_the_next_run(
-    shelf: Shelf, zygote: Zygote, record_property: Callable[[str, object], None]
+    stocked: Shelf, zygote: Zygote, record_property: Callable[[str, object], None]
 ) -> None:
-    expire = ("backup", "expire", "--confirm", TARGET, "--config", shelf.live.toml)
-    held = [{"label": shelf.made[1][1], "reason": "evidence"}]
-    shelf.reset(keep=1, hold=held)
+    expire = ("backup", "expire", "--confirm", TARGET, "--config", stocked.live.toml)
+    held = [{"label": stocked.made[1][1], "reason": "evidence"}]
+    stocked.reset(keep=1, hold=held)
     clean = zygote.finished(*expire)
-    wanted = shelf.labels(), shelf.folders(), shelf.wal(), shelf.labels(2), shelf.folders(2), shelf.wal(2)
-    assert wanted[0] == [*shelf.made[1][:2], shelf.made[1][-1]]
+    wanted = stocked.labels(), stocked.folders(), stocked.wal(), stocked.labels(2), stocked.folders(2), stocked.wal(2)
+    assert wanted[0] == [*stocked.made[1][:2], stocked.made[1][-1]]
     done, cut = 0, 0
     while done < kills(60):
-        shelf.reset(keep=1, hold=held)
+        stocked.reset(keep=1, hold=held)
         for _ in range(_CHAIN):
             ended = zygote.run(*expire, kill_after=moment(clean.seconds))
             assert ended.killed or ended.code == 0, ended.err
             done += ended.killed
-            assert set(wanted[0]) <= set(shelf.labels())
-            assert set(wanted[2]) <= set(shelf.wal())
-            cut += wanted[0] != shelf.labels() != list(shelf.made[1])
+            assert set(wanted[0]) <= set(stocked.labels())
+            assert set(wanted[2]) <= set(stocked.wal())
+            cut += wanted[0] != stocked.labels() != list(stocked.made[1])
         zygote.finished(*expire)
-        now = shelf.labels(), shelf.folders(), shelf.wal(), shelf.labels(2), shelf.folders(2), shelf.wal(2)
+        now = stocked.labels(), stocked.folders(), stocked.wal(), stocked.labels(2), stocked.folders(2), stocked.wal(2)
         assert now == wanted
-        assert shelf.verified() == ""
+        assert stocked.verified() == ""
         told = json.loads(zygote.finished(*expire[:2], "--plan", *expire[4:], "--output", "json").out)
         assert told["data"]["steps"] == []
-        _nothing_holds_the_lock(shelf)
+        _nothing_holds_the_lock(stocked)
     record_property(
         "kills", f"backup expire: {done} kills, {cut} between sets, a clean run takes {clean.seconds:.2f} s"
     )
@@ -66,17 +55,17 @@ def _nothing_holds_the_lock(shelf: Shelf) -> None:
     shelf.live.pgbackrest("expire", "--repo1-retention-full=9999999", "--repo2-retention-full=9999999", "--dry-run")
 
 
-def test_workers_of_a_killed_backup_do_not_keep_it_from_its_work(shelf: Shelf, zygote: Zygote) -> None:
-    expire = ("backup", "expire", "--confirm", TARGET, "--config", shelf.live.toml, "--output", "json")
-    shelf.reset(keep=1)
-    workers = _killed_backup(shelf)
-    done = shelf.live.pgbackrest("expire", "--dry-run", ok=(0, 50))
+def test_workers_of_a_killed_backup_do_not_keep_it_from_its_work(stocked: Shelf, zygote: Zygote) -> None:
+    expire = ("backup", "expire", "--confirm", TARGET, "--config", stocked.live.toml, "--output", "json")
+    stocked.reset(keep=1)
+    workers = _killed_backup(stocked)
+    done = stocked.live.pgbackrest("expire", "--dry-run", ok=(0, 50))
     assert done.code == 50, "the lock was free, and nothing was tried"
     told = json.loads(zygote.finished(*expire).out)
     assert {one["code"] for one in told["findings"]} >= {"DBB411"}
     assert not any(alive.is_alive(pid) for pid in workers)
-    assert shelf.labels() == [shelf.made[1][-1]]
-    _nothing_holds_the_lock(shelf)
+    assert stocked.labels() == [stocked.made[1][-1]]
+    _nothing_holds_the_lock(stocked)
 
 
 def _killed_backup(shelf: Shelf) -> list[int]:

@@ -1,25 +1,14 @@
 """kill -9 anywhere in `backup verify`: the next run is clean, nothing holds a lock, and the repository is untouched."""
 
 import json
-from collections.abc import Callable, Generator
+from collections.abc import Callable
 from hashlib import sha256
-from pathlib import Path
 
-import pytest
-
-from conftest import fresh
 from dbops.stores import pgbackrest
 
-import proving
 from clustering import TARGET
 from killing import Zygote, kills, moment
 from proving import Proving
-
-
-@pytest.fixture(scope="module")
-def shared(base: Path) -> Generator[Proving]:
-    with proving.proving(fresh(base, "prove-k")) as made:
-        yield made
 
 
 def _content(proof: Proving) -> str:
@@ -28,11 +17,12 @@ def _content(proof: Proving) -> str:
 
 
 def test_the_run_after_a_killed_one_finds_everything_whole(
-    shared: Proving, zygote: Zygote, record_property: Callable[[str, object], None]
+    proven: Proving, zygote: Zygote, record_property: Callable[[str, object], None]
 ) -> None:
-    verify = ("backup", "verify", "--config", shared.live.toml, "--output", "json")
+    verify = ("backup", "verify", "--config", proven.live.toml, "--output", "json")
+    proven.reset()
     clean = zygote.finished(*verify)
-    before = _content(shared)
+    before = _content(proven)
     done, round_ = 0, 0
     while done < kills(60):
         more = (("--subset", "1/2"), (), ("--since-last",))[round_ % 3]
@@ -44,9 +34,9 @@ def test_the_run_after_a_killed_one_finds_everything_whole(
             assert json.loads(zygote.finished(*verify).out)["data"]["verdict"] == "good"
     told = json.loads(zygote.finished(*verify).out)
     assert told["data"]["verdict"] == "good"
-    assert _content(shared) == before
-    assert shared.live.pgbackrest("verify", "--repo=1", "--output=text", "--log-level-console=off").out == b""
-    [stanza] = pgbackrest.info(shared.live.config.cluster[TARGET], target=TARGET)
+    assert _content(proven) == before
+    assert proven.live.pgbackrest("verify", "--repo=1", "--output=text", "--log-level-console=off").out == b""
+    [stanza] = pgbackrest.info(proven.live.config.cluster[TARGET], target=TARGET)
     assert not stanza.backup_running
-    shared.live.pgbackrest("expire", "--repo1-retention-full=9999999", "--repo2-retention-full=9999999", "--dry-run")
+    proven.live.pgbackrest("expire", "--repo1-retention-full=9999999", "--repo2-retention-full=9999999", "--dry-run")
     record_property("kills", f"backup verify: {done} kills, a clean run takes {clean.seconds:.2f} s")

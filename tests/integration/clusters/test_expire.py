@@ -1,14 +1,11 @@
 """Expiring on real repositories: what goes, what stays, and what pgBackRest alone would have removed besides."""
 
-from collections.abc import Generator
 from dataclasses import replace
 from datetime import timedelta
 from functools import partial
-from pathlib import Path
 
 import pytest
 
-from conftest import fresh
 from dbops.engine import clock
 from dbops.engine.finding import Verdict
 from dbops.errors import LockBusy, Refused
@@ -28,21 +25,14 @@ from dbops.operations.vault import ready as vault
 from dbops.servers import account
 
 import clustering
-import expiring
 from clustering import TARGET
 from expiring import Shelf
 
 
-@pytest.fixture(scope="module")
-def shared(base: Path) -> Generator[Shelf]:
-    with expiring.shelf(fresh(base, "expire-i")) as made:
-        yield made
-
-
 @pytest.fixture
-def shelf(shared: Shelf) -> Shelf:
-    shared.reset()
-    return shared
+def shelf(stocked: Shelf) -> Shelf:
+    stocked.reset()
+    return stocked
 
 
 def test_set_by_set_and_then_wal_up_to_the_oldest_that_stays(shelf: Shelf) -> None:

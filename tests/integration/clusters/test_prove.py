@@ -5,13 +5,10 @@ import json
 import os
 import random
 import subprocess
-from collections.abc import Generator
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from conftest import fresh
 from dbops.engine.finding import Verdict
 from dbops.errors import LockBusy
 from dbops.operations.clusters import locks, remembered
@@ -28,16 +25,10 @@ from clustering import TARGET
 from proving import Proving, flip
 
 
-@pytest.fixture(scope="module")
-def shared(base: Path) -> Generator[Proving]:
-    with proving.proving(fresh(base, "prove-i")) as made:
-        yield made
-
-
 @pytest.fixture
-def proof(shared: Proving) -> Proving:
-    shared.reset()
-    return shared
+def proof(proven: Proving) -> Proving:
+    proven.reset()
+    return proven
 
 
 def codes(outcome: Outcome) -> set[str]:
@@ -59,8 +50,10 @@ def test_a_flipped_byte_of_any_file_is_found_by_the_slice_that_the_file_is_in(
     assert proof.verify().verdict is Verdict.GOOD  # what carries no checksum is seen for the first time
     files = [one for one in proof.files(number) if one.stat().st_size]
     plain = [one for one in files if "pg_data/" in str(one)]
-    rare = [one for one in files if one not in plain]
-    for path in [*rare, *random.sample(plain, min(8, len(plain)))]:
+    wal = [one for one in files if "archive/" in str(one) and one.name[24:25] == "-"]
+    rare = [one for one in files if one not in plain and one not in wal]
+    some = [one for several in (plain, wal) for one in random.sample(several, min(4, len(several)))]
+    for path in [*rare, *some]:
         at, bits = random.randrange(path.stat().st_size), random.randrange(1, 256)
         flip(path, at, bits)
         name = str(path.relative_to(proof.repo(number)))
