@@ -157,6 +157,15 @@ def test_a_disk_that_is_too_small_for_the_restore(live: Cluster, rows: Rows, fol
     assert "are free" in rows.add("disk too small for a restore", "pitr restore", told, 9)["message"]
 
 
+def test_a_disk_that_fills_up_during_the_restore(live: Cluster, rows: Rows, folder: Path) -> None:
+    """It has room for what was measured, and none for so many files: no look ahead tells that."""
+    disk = folder / "disk"
+    disk.mkdir()
+    asked = _argv(live, "pitr", "restore", "--immediate", "--to", str(disk / "copy"))
+    told = _on_a_small_disk(disk, "500m,nr_inodes=300", asked)
+    assert "the disk is full" in rows.add("disk full during a restore", "pitr restore", told, 1)["message"]
+
+
 def _on_a_small_disk(disk: Path, size: str, argv: list[str]) -> dict[str, Any]:
     """Run it where `disk` is a small file system, in a mount namespace of its own."""
     mount = f"mount -t tmpfs -o size={size},mode=0777 none {shlex.quote(str(disk))}"
