@@ -2,17 +2,17 @@
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from functools import partial
 from typing import Any
 
 from alembic import command
 from psycopg.conninfo import conninfo_to_dict
 
 import changing
-from dbops.engine.finding import Severity
+from dbops.engine.finding import exit_code
 from dbops.engine.plan import Ready
 from dbops.operations.migrate import environment, history, open_changes, record
 from dbops.operations.migrate.compare import ready as verifying
+from dbops.operations.migrate.compare.facts import Outcome
 from dbops.operations.migrate.life import Life, State
 from dbops.operations.migrate.switch import ready as switching
 from dbops.stores import ledger
@@ -127,20 +127,36 @@ def upgrade(live: changing.Example, to: str = "head") -> None:
         command.upgrade(config, to)
 
 
-def verify(live: changing.Example) -> None:
-    _do(live, verifying.verify)
+Verb = Callable[..., AbstractContextManager[Ready[Any]]]
 
 
-def switch(live: changing.Example) -> None:
-    _do(live, partial(switching.switch, percent=100))
-
-
-def _do(live: changing.Example, verb: Callable[..., AbstractContextManager[Ready[Any]]]) -> None:
+def act(live: changing.Example, verb: Verb, **options: Any) -> Ready[Any]:
+    """Do what a verb plans, within this process; return its plan, and what it met."""
     run = live.run()
-    with verb(live.config, live.toml, changing.TARGET, run, run.started, change=CHANGE) as it:
+    with verb(live.config, live.toml, changing.TARGET, run, run.started, change=CHANGE, **options) as it:
         for step in it.plan.steps:
+            it.guard()
             it.apply(step)
-    assert not [one for one in it.met if one.severity is Severity.BAD], it.met
+        return it
+
+
+def verify(live: changing.Example, **options: Any) -> tuple[int, list[Outcome], Ready[Any]]:
+    """Verify; return how the command would exit, and what was found."""
+    told: list[Outcome] = []
+    it = act(live, verifying.verify, told=told, **options)
+    return exit_code([*it.findings, *it.met]), told, it
+
+
+def switch(live: changing.Example, percent: int = 100, **options: Any) -> Ready[Any]:
+    return act(live, switching.switch, percent=percent, **options)
+
+
+def ids(it: Ready[Any]) -> list[str]:
+    return [step.id for step in it.plan.steps]
+
+
+def codes(it: Ready[Any]) -> set[str]:
+    return {one.code for one in (*it.findings, *it.met)}
 
 
 def rows(live: changing.Example, count: int) -> None:

@@ -29,25 +29,7 @@ def live(server: str, folder: Path) -> Generator[changing.Example]:
 
 def back(live: changing.Example, *overrides: Override, write: bool = False) -> Ready[plan.Action]:
     """Go one phase back; return what was planned and met."""
-    run = live.run("migrate rollback")
-    opening = ready.rollback(
-        live.config,
-        live.toml,
-        changing.TARGET,
-        run,
-        run.started,
-        change=renaming.CHANGE,
-        write=write,
-        overrides=overrides,
-    )
-    with opening as it:
-        for step in it.plan.steps:
-            it.apply(step)
-        return it
-
-
-def ids(it: Ready[plan.Action]) -> list[str]:
-    return [step.id for step in it.plan.steps]
+    return renaming.act(live, ready.rollback, write=write, overrides=overrides)
 
 
 def switched(live: changing.Example) -> None:
@@ -61,13 +43,13 @@ def test_from_switched_readers_go_back_and_what_new_clients_wrote_is_in_the_old(
     live.execute("INSERT INTO users (id, full_name) VALUES (1001, 'new')", dsn=live.app)
     live.execute("UPDATE users SET full_name = 'renamed' WHERE id = 7", dsn=live.app)
     it = back(live)
-    assert ids(it) == ["lead back", "verify"]
+    assert renaming.ids(it) == ["lead back", "verify"]
     assert (renaming.observed(live).percent, renaming.known(live).state) == (0, State.VERIFIED)
     assert live.execute("SELECT id, name FROM users WHERE id IN (7, 1001) ORDER BY id") == [
         (7, "renamed"),
         (1001, "new"),
     ]
-    assert ids(back(live)) == ["compare back", renaming.EXPAND]
+    assert renaming.ids(back(live)) == ["compare back", renaming.EXPAND]
     assert live.execute(_COLUMNS) == [("id",), ("name",)]
     assert live.execute("SELECT id, name FROM users WHERE id IN (7, 1001) ORDER BY id") == [
         (7, "renamed"),
@@ -94,7 +76,7 @@ def test_who_was_cut_off_between_the_two_steps_verifies_and_goes_no_further(live
     with opening as it:
         it.apply(it.plan.steps[0])
     assert renaming.known(live).state is State.BACKFILLED
-    assert ids(back(live)) == ["verify"]
+    assert renaming.ids(back(live)) == ["verify"]
     assert renaming.known(live).state is State.VERIFIED
 
 
@@ -118,7 +100,7 @@ def test_what_only_the_new_holds_stops_the_undo_and_names_keys_alone(live: chang
 def test_before_it_is_filled_it_is_undone_without_a_comparison(live: changing.Example) -> None:
     live.execute("INSERT INTO dbops.readers VALUES ('users-full-name', 10)")
     it = back(live)
-    assert ids(it) == ["readers", renaming.EXPAND]
+    assert renaming.ids(it) == ["readers", renaming.EXPAND]
     assert any("not filled yet" in note for note in it.plan.steps[1].notes)
     assert renaming.observed(live).percent == 0
     assert live.execute(_COLUMNS) == [("id",), ("name",)]
@@ -137,18 +119,18 @@ def test_behind_other_revisions_a_revision_takes_it_back(live: changing.Example)
     with pytest.raises(Refused, match="2026_01_01_0003 came after 2026_01_01_0002"):
         back(live)
     it = back(live, write=True)
-    assert ids(it) == ["compare back", "write"]
+    assert renaming.ids(it) == ["compare back", "write"]
     [path] = live.history.glob("*_rollback_*.py")
     written = path.read_text(encoding="utf-8")
     assert "changes.rollback(change, shape)" in written
     path.unlink()
     back(live, write=True)
     assert path.read_text(encoding="utf-8") == written, "its id and its text follow from the change alone"
-    assert ids(back(live, write=True)) == ["compare back"]
+    assert renaming.ids(back(live, write=True)) == ["compare back"]
     live.execute("INSERT INTO dbops.readers VALUES ('users-full-name', 10)")
     with pytest.raises(DBAPIError, match="readers follow it"):
         renaming.upgrade(live)
-    assert ids(back(live)) == ["readers", "compare back"]
+    assert renaming.ids(back(live)) == ["readers", "compare back"]
     renaming.upgrade(live)
     assert live.execute(_COLUMNS) == [("id",), ("name",)]
     assert renaming.known(live).state is State.ROLLED_BACK

@@ -2,7 +2,7 @@
 
 import threading
 from collections.abc import Callable, Generator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import LiteralString, cast
@@ -13,7 +13,7 @@ from psycopg import sql
 from dbops import units
 from dbops.engine import stop
 from dbops.engine.patience import Ramp, patiently
-from dbops.errors import DbopsError
+from dbops.errors import DbopsError, Stopped
 from dbops.operations.migrate.shapes.shape import Do
 from dbops.redact import redact
 from dbops.stores import postgres
@@ -55,7 +55,7 @@ def exchange(
                 raise stop.stopped() from None
             raise
 
-    with _watching(administrator, connection.info.backend_pid, seen) if statements else _nobody():
+    with _watching(administrator, connection.info.backend_pid, seen) if statements else nullcontext():
         patiently(
             attempt,
             timed_out=postgres.NOT_GRANTED,
@@ -98,35 +98,33 @@ def _run(connection: Connection, statements: Sequence[str]) -> None:
 
 
 @contextmanager
-def _nobody() -> Generator[None]:
-    yield
-
-
-@contextmanager
 def _watching(
     administrator: Callable[[], AbstractContextManager[Connection]], backend: int, seen: _Seen
 ) -> Generator[None]:
     """While open, note who holds what the backend waits for; a good name is worth no failure."""
     done = threading.Event()
 
-    def watch() -> None:
-        if done.wait(_POLL_S):
-            return
-        try:
-            with administrator() as connection:
-                while not done.wait(_POLL_S):
-                    if rows := connection.execute(_BLOCKING, (backend,)).fetchall():
-                        seen.blockers = f"blocked by {'; '.join(_told(row) for row in rows)}"
-        except DbopsError:
-            return
+    def watch(connection: Connection) -> None:
+        with suppress(psycopg.Error):
+            while not done.wait(_POLL_S):
+                if rows := connection.execute(_BLOCKING, (backend,)).fetchall():
+                    seen.blockers = f"blocked by {'; '.join(_told(row) for row in rows)}"
 
-    watcher = threading.Thread(target=watch, name="dbops watcher", daemon=True)
-    watcher.start()
-    try:
-        yield
-    finally:
-        done.set()
-        watcher.join()
+    with ExitStack() as stack:
+        try:
+            connection = stack.enter_context(administrator())
+        except Stopped:
+            raise
+        except DbopsError:
+            yield
+            return
+        watcher = threading.Thread(target=watch, args=(connection,), name="dbops watcher", daemon=True)
+        watcher.start()
+        try:
+            yield
+        finally:
+            done.set()
+            watcher.join()
 
 
 def _told(row: tuple[int, str, str, str, timedelta | None, str]) -> str:
