@@ -1,0 +1,65 @@
+"""Tables: renamed, and replaced by another of another shape. Pure."""
+
+from dbops.engine.plan import qualified
+from dbops.errors import UsageError
+from dbops.operations.migrate.scaffold.facts import Draft, Kind, Known, Wanted
+from dbops.operations.migrate.scaffold.text import call, mapping, text, tuple_of
+
+_SHAPES = "dbops.operations.migrate.shapes"
+
+
+def _rename(wanted: Wanted, known: Known) -> Draft:
+    del known
+    to = _one(wanted)
+    shape = call("RenamedTable", {"table": text(wanted.table), "to": text(to)})
+    more = ("Old clients go on through a view: what it cannot do (COPY, TRUNCATE) is told in the module.",)
+    return Draft(shape, (f"from {_SHAPES}.renamed import RenamedTable",), f"rename {wanted.table} to {to}", more)
+
+
+def _replace(wanted: Wanted, known: Known) -> Draft:
+    schema, _, name = wanted.table.rpartition(".")
+    by = f"{schema}.{_one(wanted)}" if schema else _one(wanted)
+    columns = known.table.columns if known.table else ()
+    key = known.table.key if known.table else ()
+    if known.table and not key:
+        raise UsageError(f"{wanted.table} has no primary key: its rows have no name", hint="give it one first")
+    same = {one.name: f"r.{qualified((one.name,))}" for one in columns if one.name not in key and not one.generated}
+    arguments = {
+        "table": text(wanted.table),
+        "by": text(by),
+        "create": text(wanted.definition or f"CREATE TABLE {by} (LIKE {wanted.table} INCLUDING ALL)"),
+        "key": tuple_of([text(one) for one in key or ("id",)]),
+        "up": mapping({**same, **wanted.up}),
+        "down": mapping({**same, **wanted.down}),
+    }
+    more = (
+        "Correct create, up and down: the new table is written as a copy. Rights, policies, the sequence of the key,",
+        "foreign keys, triggers, views: they follow by themselves.",
+    )
+    return Draft(call("Replaced", arguments), (f"from {_SHAPES}.replaced import Replaced",), f"replace {name}", more)
+
+
+def _one(wanted: Wanted) -> str:
+    if len(wanted.to) != 1 or "." in wanted.to[0].replace('"', ""):
+        raise UsageError("a table has one new name, in its own schema", hint="--to NAME")
+    return wanted.to[0]
+
+
+KINDS = (
+    Kind(
+        "rename-table",
+        "give a table another name, and serve the old one by a view",
+        needs=("table", "to"),
+        takes=(),
+        write=_rename,
+        example='dbops migrate new rename-table --table public.users --to people --impact "..."',
+    ),
+    Kind(
+        "replace-table",
+        "let a new table take the place of an old one",
+        needs=("table", "to"),
+        takes=("definition", "up", "down"),
+        write=_replace,
+        example='dbops migrate new replace-table --table public.users --to users_v2 --impact "..."',
+    ),
+)
