@@ -68,10 +68,9 @@ def test_columns_go_out_of_the_way_come_back_and_go_for_good(live: changing.Exam
     live.execute("INSERT INTO things (id) VALUES (51)")
     before = live.execute("SELECT * FROM things ORDER BY id")
     told = catalog_of(live.admin, comments=True)['comment things."Old One"']
-    go = "[op.execute(one.sql.replace(':', '\\\\:')) for one in shape.{}]"
-    contract, back = go.format("contract(change)"), go.format("put_back(change)")
+    contract, back = "changes._do(shape.contract(change))", "changes.put_back(change, shape)"
     adding.follow(live, 3, "dropped", _COLUMNS, up=contract, down=back)
-    adding.follow(live, 4, "dropped", _COLUMNS, up=go.format("removal(change, '1 day')"))
+    adding.follow(live, 4, "dropped", _COLUMNS, up="changes.remove(change, shape, '1 day')")
     adding.run(live, to="2026_01_01_0003")
     with pytest.raises(Exception, match='column "other" does not exist'):
         live.execute("SELECT other FROM things")
@@ -99,9 +98,9 @@ def test_a_table_goes_to_the_attic_with_its_partitions_and_comes_back(live: chan
     adding.first(live, _PARTS + "; COMMENT ON TABLE parts IS 'those'")
     adding.run(live)
     before = catalog_of(live.admin, comments=True)
-    go = "[op.execute(one.sql.replace(':', '\\\\:')) for one in shape.{}]"
-    adding.follow(live, 2, "dropped", _ALL, up=go.format("contract(change)"), down=go.format("put_back(change)"))
-    adding.follow(live, 3, "dropped", _ALL, up=go.format("removal(change)"))
+    contract, back = "changes._do(shape.contract(change))", "changes.put_back(change, shape)"
+    adding.follow(live, 2, "dropped", _ALL, up=contract, down=back)
+    adding.follow(live, 3, "dropped", _ALL, up="changes.remove(change, shape)")
     adding.run(live, to="2026_01_01_0002")
     assert live.execute("SELECT to_regclass('parts'), to_regclass('parts_1')") == [(None, None)]
     with pytest.raises(Exception, match="is kept for 14 days"):

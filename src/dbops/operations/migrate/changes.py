@@ -10,6 +10,8 @@ import sqlalchemy as sa
 from alembic import context, op
 
 from dbops.operations.migrate import effects
+from dbops.operations.migrate.shapes.dropped import Dropped
+from dbops.operations.migrate.shapes.retired import KEEP
 from dbops.operations.migrate.shapes.shape import Do, OldNames, Shape
 
 _NO_READER = """
@@ -96,6 +98,16 @@ def contract(change: str, shape: Shape) -> None:
     """Remove the old, through the gate."""
     op.execute(gate(change, shape.old_names() or OldNames(shape.table)).replace(":", r"\:"))
     _do(shape.contract(change))
+
+
+def put_back(change: str, shape: Dropped) -> None:
+    """For the downgrade of a contraction that put something out of the way: bring it back."""
+    _do(shape.put_back(change))
+
+
+def remove(change: str, shape: Dropped, keep: str = KEEP) -> None:
+    """Drop for good what was put out of the way, once it was there for `keep`; nothing brings that back."""
+    _do(shape.removal(change, keep))
 
 
 def no_way_back(change: str) -> None:

@@ -9,7 +9,7 @@ earlier one left is dropped before; IF NOT EXISTS keeps only what is valid and a
 import re
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any, LiteralString
+from typing import Any, LiteralString, cast
 
 import psycopg
 import sqlalchemy as sa
@@ -98,8 +98,7 @@ def _failed(context: ExceptionContext) -> None:
     connection = context.connection
     if connection is None or "dbops_lock_timeout" not in connection.info:
         return
-    raw = connection.connection.driver_connection
-    assert isinstance(raw, psycopg.Connection)  # noqa: S101
+    raw = cast("psycopg.Connection[Any]", connection.connection.driver_connection)
     index: str | None = connection.info["dbops_building"]
     with suppress(psycopg.Error, Refused, LockBusy):  # the failure itself is told; the next run finds what is left
         _restore(connection, raw)

@@ -11,10 +11,10 @@ A kind is a function (Wanted, Known) -> Draft, such as
 """
 
 from dbops.errors import UsageError
-from dbops.operations.migrate.scaffold import column_kinds
+from dbops.operations.migrate.scaffold import added_kinds, column_kinds, table_kinds
 from dbops.operations.migrate.scaffold.facts import Kind, Wanted, near
 
-KINDS: tuple[Kind, ...] = (*column_kinds.KINDS,)
+KINDS: tuple[Kind, ...] = (*column_kinds.KINDS, *added_kinds.KINDS, *table_kinds.KINDS)
 
 
 def named(name: str) -> Kind:

@@ -13,10 +13,10 @@ KEY = "{key}"  # in a Comparison: the key's columns of `r`
 
 @dataclass(frozen=True, slots=True)
 class Do:
-    """One statement. `alone` ones cannot run in a transaction (CONCURRENTLY), and come before or after the others.
+    r"""One statement. `alone` ones cannot run in a transaction (CONCURRENTLY), and come before or after the others.
 
     One that `asks` is a query: each value that it yields is a statement, run alone. What is there, such as partitions,
-    is known only then; in a script for psql it is followed by \\gexec.
+    is known only then; in a script for psql it is followed by \gexec.
     """
 
     sql: str
