@@ -1,8 +1,7 @@
 """`dbops migrate`: the schemas of the platform's databases, revision by revision."""
 
 import os
-from dataclasses import dataclass, replace
-from datetime import datetime
+from dataclasses import replace
 from functools import partial
 from typing import Annotated
 
@@ -15,17 +14,17 @@ from dbops.cli import (
     migrate_lint,
     migrate_new,
     migrate_rollback,
+    migrate_status,
     migrate_switch,
     migrate_verify,
 )
 from dbops.cli.door import Result, command, family
 from dbops.cli.flow import Target, change
 from dbops.cli.options import Asked, AskedChange
-from dbops.cli.screen import Cell, Column, Line, Table, Tone
+from dbops.cli.screen import Line
 from dbops.engine import clock
-from dbops.engine.finding import Finding, Severity, failure
 from dbops.engine.patience import Ramp
-from dbops.errors import DbopsError, ExitCode, Stopped, UsageError
+from dbops.errors import ExitCode, UsageError
 
 app = family("migrate")
 
@@ -40,41 +39,6 @@ Patience = Annotated[
 ]
 _PATIENCE = "3m"
 _JOBS = min(4, os.cpu_count() or 1)
-
-
-@command(app, "status", "dbops migrate status", "dbops migrate status --target agent_studio --output json")
-def status(asked: Asked, target: Targets = None) -> Result:
-    """Tell where each database is in its history, and what is left."""
-    from dbops.operations.migrate import ready
-    from dbops.operations.migrate.facts import State
-    from dbops.stores import databases
-
-    loaded = asked.load()
-    run = asked.run(loaded.state_dir)
-    found: list[State] = []
-    findings: list[Finding] = []
-    for name in databases.targets(loaded.config, tuple(target or ())):
-        try:
-            found.append(ready.state(loaded.config, loaded.path, name, run))
-        except Stopped:
-            raise
-        except DbopsError as error:
-            findings.append(failure(error, name))
-    for one in found:
-        findings += [Finding(Severity.WARNING, "schema-differs", one.target, problem) for problem in one.problems]
-    rows = tuple(
-        (
-            Cell(one.target),
-            Cell(one.stamp or "base"),
-            Cell(one.head or "-"),
-            Cell(f"{len(one.pending)} to run", Tone.WARN) if one.pending else Cell("at head", Tone.GOOD),
-        )
-        for one in found
-    )
-    table = Table((Column("database"), Column("stamped"), Column("head"), Column("state")), rows)
-    behind = any(one.pending for one in found)
-    again = (f"dbops migrate up{asked.where}",) if behind and not findings else ()
-    return Result({"databases": found}, (table,), tuple(findings), again)
 
 
 @command(app, "up", "dbops migrate up", "dbops migrate up --target audit --plan", "dbops migrate up -t audit --to REV")
@@ -152,50 +116,6 @@ def _ramp(patience: str) -> Ramp:
         raise UsageError(f"--patience: {error}", hint="--patience 90s") from error
 
 
-@dataclass(frozen=True, slots=True)
-class Past:
-    """A revision, and when it was done last, as the ledger tells it."""
-
-    target: str
-    revision: str
-    summary: str
-    done: bool
-    at: datetime | None = None
-    run: str | None = None
-    actor: str | None = None
-
-
-@command(app, "history", "dbops migrate history --target audit", "dbops migrate history -t audit --output json")
-def history(asked: Asked, target: Targets = None) -> Result:
-    """List the revisions of a database: what they are, and who ran them when."""
-    from dbops.operations.migrate import ready
-    from dbops.stores import databases
-
-    loaded = asked.load()
-    run = asked.run(loaded.state_dir)
-    found: list[Past] = []
-    for name in databases.targets(loaded.config, tuple(target or ())):
-        known, stamp, entries = ready.past(loaded.config, loaded.path, name, run)
-        last = {entry.revision: entry for entry in entries if entry.what == "migrated"}
-        done = {revision.id for revision in known.until(stamp)}
-        for revision in known.revisions:
-            entry = last.get(revision.id) if revision.id in done else None
-            told = (entry.at, entry.run, entry.actor) if entry else (None, None, None)
-            found.append(Past(name, revision.id, revision.summary, revision.id in done, *told))
-    rows = tuple(
-        (
-            Cell(one.target),
-            Cell(one.revision, Tone.PLAIN if one.done else Tone.WARN),
-            Cell(one.summary),
-            Cell(units.instant(one.at) if one.at else "by other means" if one.done else "to run"),
-            Cell(one.actor or ""),
-        )
-        for one in found
-    )
-    columns = (Column("database"), Column("revision"), Column("what it does"), Column("done"), Column("by"))
-    return Result({"revisions": found}, (Table(columns, rows),))
-
-
 @command(
     app, "sql", "dbops migrate sql --target audit > audit.sql", "dbops migrate sql -t audit --from 2026_11_20_0200"
 )
@@ -216,6 +136,7 @@ def sql(
     return Result({"target": target, "script": script}, tuple(Line(line) for line in script.splitlines()))
 
 
+migrate_status.verbs(app)
 migrate_lint.verbs(app)
 migrate_verify.verbs(app)
 migrate_new.verbs(app)

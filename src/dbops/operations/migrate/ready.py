@@ -13,8 +13,8 @@ from dbops.engine.run import Run
 from dbops.errors import Refused, UsageError
 from dbops.operations.migrate import asking, check, history, plan
 from dbops.operations.migrate.apply import SUBJECT, Doing, apply
-from dbops.operations.migrate.facts import BASE, Database, Entry, History, State
-from dbops.operations.migrate.observe import entries, observe
+from dbops.operations.migrate.facts import BASE, Database, History
+from dbops.operations.migrate.observe import observe
 from dbops.stores import databases, ledger, postgres
 from dbops.stores.postgres import Connection
 
@@ -93,21 +93,3 @@ def _ready(
             apply(doing[0], step)
 
         yield Ready(planned, do, guard)
-
-
-def state(config: Config, path: Path, target: str, run: Run) -> State:
-    """Tell where a database is in its history."""
-    known = history.read(history.folder(config, path), history.section(config, target), target)
-    with postgres.connect(config.postgres[target], run, target=target) as connection:
-        found = observe(connection, known, target=target)
-    told = tuple(message for message, _ in check.refusals(known, found, going_up=True))
-    pending = tuple(revision.id for revision in known.after(found.stamp))
-    return State(target, found.stamp, known.head, pending, told)
-
-
-def past(config: Config, path: Path, target: str, run: Run) -> tuple[History, str | None, list[Entry]]:
-    """Tell the history of a database, and what of it was done when."""
-    known = history.read(history.folder(config, path), history.section(config, target), target)
-    with postgres.connect(config.postgres[target], run, target=target) as connection:
-        stamp = observe(connection, known, target=target).stamp
-        return known, stamp, entries(connection, target=target)

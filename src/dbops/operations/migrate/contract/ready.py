@@ -97,7 +97,7 @@ def contract(
         def do(step: Step[plan.Action]) -> None:
             if not doing:
                 revise = _worker(stack, config, path, work, run=run, ramp=ramp)
-                doing.append(Doing(config, target, change, run, work.connection, revise))
+                doing.append(Doing(config, target, change, run, work.connection, revise, _predicted(facts)))
             apply(doing[0], step)
 
         def guard() -> None:
@@ -172,6 +172,14 @@ def _refuse(work: Work) -> None:
         )
     life, here = change.life, work.known.here
     drift.refuse(work.connection, target=target, change=change.id, shape=work.shape, life=life, here=here)
+
+
+def _predicted(facts: Facts) -> dict[str, float]:
+    """Tell what each revision took when this very plan was rehearsed."""
+    proof = facts.rehearsed
+    if proof is None or proof.detail.get("plan") != facts.checksum:
+        return {}
+    return dict(proof.detail.get("revisions", {}))
 
 
 def _revision(config: Config, path: Path, work: Work) -> Revision:

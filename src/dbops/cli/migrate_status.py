@@ -1,0 +1,192 @@
+"""`dbops migrate status` and `history`: where databases and their open changes stand, and what was done to them."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from functools import partial
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from dbops import units
+from dbops.cli.door import Result, command
+from dbops.cli.options import Asked
+from dbops.cli.screen import Cell, Column, Line, Screen, Table, Tone
+from dbops.engine import clock, stop
+from dbops.engine.finding import Finding, failure
+from dbops.engine.run import each
+from dbops.errors import DbopsError, Stopped
+
+if TYPE_CHECKING:
+    from dbops.operations.migrate.standing.facts import Event, Looked, Open, Standing, Walk
+
+Targets = Annotated[
+    list[str] | None, typer.Option("--target", "-t", metavar="NAME", help="Only this database (repeatable).")
+]
+_AT_ONCE = 16
+
+
+def verbs(app: typer.Typer) -> None:
+    """Add the verbs to their family."""
+    command(app, "status", "dbops migrate status", "dbops migrate status --target agent_studio --output json")(status)
+    command(app, "history", "dbops migrate history --target audit", "dbops migrate history -t audit --output json")(
+        history
+    )
+
+
+def status(asked: Asked, target: Targets = None) -> Result:
+    """Tell where each database is in its history, and each open change: phase, progress, gates that are missing.
+
+    Looks who is connected while a change soaks, and keeps that as evidence.
+    """
+    from dbops.operations.migrate.standing import ready
+    from dbops.stores import databases
+
+    loaded = asked.load()
+    run, now = asked.run(loaded.state_dir), clock.now()
+    names = databases.targets(loaded.config, tuple(target or ()))
+    known = ready.histories(loaded.config, loaded.path, names)
+    ended = each(names, partial(ready.look, loaded.config, run, now, known), jobs=_AT_ONCE, stop_on_failure=False)
+    stop.check()
+    found: list[Looked] = []
+    findings: list[Finding] = []
+    for one in ended:
+        if isinstance(one.error, DbopsError) and not isinstance(one.error, Stopped):
+            findings.append(failure(one.error, one.item))
+        elif one.error is not None:
+            raise one.error
+        if one.result is not None:
+            found.append(one.result)
+            findings += one.result.findings
+    standing = [one.standing for one in found]
+    behind = any(one.pending for one in standing)
+    again = (f"dbops migrate up{asked.where}",) if behind and not findings else ()
+    return Result({"databases": standing}, _screen(standing, now), tuple(findings), again)
+
+
+def _screen(standing: "list[Standing]", now: datetime) -> Screen:
+    rows = tuple(
+        (
+            Cell(one.target),
+            Cell(one.stamp or "base"),
+            Cell(one.head or "-"),
+            Cell(f"{len(one.pending)} to run", Tone.WARN) if one.pending else Cell("at head", Tone.GOOD),
+        )
+        for one in standing
+    )
+    table = Table((Column("database"), Column("stamped"), Column("head"), Column("state")), rows)
+    changes = tuple(_line(change, now) for one in standing for change in one.changes)
+    if not changes:
+        return (table,)
+    titles = (Column("open change"), Column("database"), Column("phase"), Column("done"), Column("left"))
+    more = (Column("waits for", shrinks=True), Column("gates missing", shrinks=True))
+    return (table, Line(""), Table((*titles, *more), changes))
+
+
+def _line(one: "Open", now: datetime) -> tuple[Cell, ...]:
+    since = f" since {units.duration(now - one.since)}" if one.since is not None else ""
+    phase = "unknown: re-verify" if one.elsewhere else f"{one.phase}{since}{', paused' if one.paused else ''}"
+    return (
+        Cell(one.change),
+        Cell(one.target),
+        Cell(
+            "unknown: re-verify" if one.elsewhere else phase, Tone.WARN if one.elsewhere or one.paused else Tone.PLAIN
+        ),
+        Cell(_done(one.walk, one.readers)),
+        Cell(_left(one.walk)),
+        Cell((one.walk.throttled_by if one.walk is not None else None) or "", Tone.WARN),
+        Cell(_missing(one), Tone.WARN),
+    )
+
+
+def _done(walk: "Walk | None", readers: int) -> str:
+    walked = f"{walk.kind} {walk.percent} %" if walk is not None else ""
+    follow = f"{readers} % follow" if readers else ""
+    return ", ".join(part for part in (walked, follow) if part)
+
+
+def _left(walk: "Walk | None") -> str:
+    if walk is None or walk.eta_likely is None or walk.eta_late is None:
+        return ""
+    return f"{units.duration(walk.eta_likely)} to {units.duration(walk.eta_late)}"
+
+
+def _missing(one: "Open") -> str:
+    told = [", ".join(one.missing)] if one.missing else []
+    if one.unlooked:
+        told.append(f"not looked at: {', '.join(one.unlooked)}")
+    if one.overridden:
+        told.append(f"overridden: {', '.join(one.overridden)}")
+    return "; ".join(told)
+
+
+@dataclass(frozen=True, slots=True)
+class Past:
+    """A revision, and when it was done last, as the ledger tells it."""
+
+    target: str
+    revision: str
+    summary: str
+    done: bool
+    at: datetime | None = None
+    run: str | None = None
+    actor: str | None = None
+    change: str | None = None
+    phase: str | None = None
+    impact: str | None = None
+
+
+def history(asked: Asked, target: Targets = None) -> Result:
+    """List the revisions of a database: what they are, and who ran them when; and what happened to its changes."""
+    from dbops.operations.migrate.standing import ready
+    from dbops.stores import databases
+
+    loaded = asked.load()
+    run = asked.run(loaded.state_dir)
+    found: list[Past] = []
+    events: list[Event] = []
+    for name in databases.targets(loaded.config, tuple(target or ())):
+        past = ready.past(loaded.config, loaded.path, name, run, clock.now())
+        events += past.events
+        last = {entry.revision: entry for entry in past.entries if entry.what == "migrated"}
+        done = {revision.id for revision in past.history.until(past.stamp)}
+        for one in past.history.revisions:
+            entry = last.get(one.id) if one.id in done else None
+            told = (entry.at, entry.run, entry.actor) if entry else (None, None, None)
+            found.append(Past(name, one.id, one.summary, one.id in done, *told, one.change, one.phase, one.impact))
+    rows = tuple(
+        (
+            Cell(one.target),
+            Cell(one.revision, Tone.PLAIN if one.done else Tone.WARN),
+            Cell(one.summary),
+            Cell(units.instant(one.at) if one.at else "by other means" if one.done else "to run"),
+            Cell(one.actor or ""),
+        )
+        for one in found
+    )
+    columns = (Column("database"), Column("revision"), Column("what it does"), Column("done"), Column("by"))
+    screen: Screen = (Table(columns, rows), *_happened(events))
+    return Result({"revisions": found, "changes": events}, screen)
+
+
+def _happened(events: "list[Event]") -> Screen:
+    """Draw each change with its impact, and what happened to it."""
+    parts: list[Line | Table] = []
+    columns = (Column("when"), Column("age", right=True), Column("what", shrinks=True), Column("by"))
+    for key in dict.fromkeys((one.target, one.change, one.impact) for one in events):
+        mine = [one for one in events if (one.target, one.change, one.impact) == key]
+        parts += [Line(""), Line(f"{key[0]}: change {key[1]}{f': {key[2]}' if key[2] else ''}", Tone.STRONG)]
+        rows = tuple(
+            (
+                Cell(units.instant(one.at)),
+                Cell(units.duration(one.age)),
+                Cell(one.said + ("" if one.here else " (in another database)"), _tone(one)),
+                Cell(one.actor),
+            )
+            for one in mine
+        )
+        parts.append(Table(columns, rows))
+    return tuple(parts)
+
+
+def _tone(one: "Event") -> Tone:
+    return Tone.WARN if one.what == "override" else Tone.PLAIN if one.here else Tone.FAINT

@@ -1,0 +1,80 @@
+"""What is told of a database and of its open changes."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from dbops.engine.finding import Finding
+
+
+@dataclass(frozen=True, slots=True)
+class Walk:
+    """A backfill or a verification, all its parts together."""
+
+    kind: str  # backfill, verify, verify back
+    rows: int
+    seen: int
+    finished: bool
+    throttled_by: str | None = None
+    eta_likely: timedelta | None = None
+    eta_late: timedelta | None = None  # nine times in ten no longer
+
+    @property
+    def percent(self) -> int:
+        return 100 if self.finished else min(99, 100 * self.seen // max(1, self.rows))
+
+
+@dataclass(frozen=True, slots=True)
+class Open:
+    """An open change in one database."""
+
+    target: str
+    change: str
+    impact: str
+    phase: str  # its state; soak: switched, and waiting
+    since: datetime | None
+    elsewhere: bool  # what is known of it was found in another database
+    paused: bool
+    readers: int  # of a hundred, how many follow
+    walk: Walk | None = None
+    missing: tuple[str, ...] = ()  # gates that are not open, as far as is known
+    unlooked: tuple[str, ...] = ()  # gates that nobody looked at since the switch
+    looked: datetime | None = None  # when all gates were looked at last
+    overridden: tuple[str, ...] = ()  # gates that somebody went through, once and for all to be seen
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """A database: where it is in its history, and what is open."""
+
+    target: str
+    stamp: str | None
+    head: str | None
+    pending: tuple[str, ...] = ()
+    problems: tuple[str, ...] = ()  # why nothing would be done
+    changes: tuple[Open, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Looked:
+    """What one look found, and what is wrong."""
+
+    standing: Standing
+    findings: tuple[Finding, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One thing that happened to a change, as the ledger tells it."""
+
+    target: str
+    change: str
+    impact: str
+    what: str
+    said: str
+    at: datetime
+    age: timedelta
+    run: str
+    actor: str
+    here: bool  # in this very database; else in the one that it was copied from
+    detail: dict[str, Any]
