@@ -7,7 +7,8 @@ DBM502  something that the change made was altered by other hands
 import hashlib
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, LiteralString
 
 from dbops.engine.finding import Finding, Severity
@@ -43,10 +44,21 @@ def fingerprint(connection: Connection, change: str, shape: Shape) -> dict[str, 
     names = [_plain(name) for name in _COLUMN.findall(text)]
     asked = {"sql": text, "table": _in_public(shape.table), "columns": names}
     found: dict[str, str] = {}
-    for query in (_TRIGGERS, _COLUMNS):
-        rows: list[tuple[str, str]] = connection.execute(query, asked).fetchall()
-        found.update(rows)
+    with _search_path(connection):
+        for query in (_TRIGGERS, _COLUMNS):
+            rows: list[tuple[str, str]] = connection.execute(query, asked).fetchall()
+            found.update(rows)
     return dict(sorted(found.items()))
+
+
+@contextmanager
+def _search_path(connection: Connection) -> Generator[None]:
+    """PostgreSQL leaves out schemas of the search path: a revision's session and ours must read the same text."""
+    row = connection.execute("SELECT current_setting('search_path')").fetchone()
+    assert row is not None  # noqa: S101
+    connection.execute("SET search_path = pg_catalog, pg_temp")
+    yield
+    connection.execute("SELECT set_config('search_path', %s, false)", row)
 
 
 def digest(connection: Connection, change: str, shape: Shape) -> str:
