@@ -10,7 +10,7 @@ from dbops.config.load import load
 from dbops.engine import run as runs
 from dbops.engine.finding import Severity
 from dbops.errors import CouldNotVerify, Refused
-from dbops.operations.migrate import history
+from dbops.operations.migrate import effects, history
 from dbops.operations.migrate.forecast import check, copy, ready, script, sizes, told, trial
 from dbops.operations.migrate.forecast.facts import Lock, Seen, Size, Sizes
 from dbops.operations.migrate.forecast.script import Written
@@ -78,6 +78,31 @@ def test_what_the_revision_itself_made_is_nobodys_business(database: str) -> Non
     )
     assert [one.failed for one in seen] == [None] * 4
     assert [(one.locks, one.changes, one.rewritten) for one in seen] == [((), (), ())] * 4
+    assert codes(seen) == []
+
+
+def test_statements_that_a_query_yields_are_run_one_by_one(database: str) -> None:
+    query = "SELECT format('CREATE INDEX CONCURRENTLY ON %I (id)', t) FROM unnest(ARRAY['orders', 'buyers']) t"
+    seen = tried(database, f"!{query}\n{effects.ASKED}", "!SELECT 1")
+    assert [(one.number, one.changes[0].table) for one in seen[:2]] == [(1, "orders"), (1, "buyers")]
+    assert codes(seen) == []
+
+
+@pytest.mark.parametrize("index", ["", "CREATE INDEX ON orders (buyer)"])
+def test_validating_a_foreign_key_reads_the_child_by_whatever_way(database: str, index: str) -> None:
+    setup = f"{TABLES}; ALTER TABLE orders DROP CONSTRAINT orders_buyer_fkey; {index}"
+    seen = tried(database, "ALTER TABLE orders ADD FOREIGN KEY (buyer) REFERENCES buyers", setup=setup)
+    assert "orders" in seen[0].scanned
+    assert codes(seen) == ["DBM117"]
+
+
+def test_a_partitioned_table_that_adopts_the_keys_of_its_partitions_reads_nothing(database: str) -> None:
+    setup = """CREATE TABLE buyers (id bigint PRIMARY KEY);
+        CREATE TABLE days (id bigint, day date) PARTITION BY LIST (day);
+        CREATE TABLE days_1 PARTITION OF days DEFAULT;
+        ALTER TABLE days_1 ADD CONSTRAINT k FOREIGN KEY (id) REFERENCES buyers"""
+    seen = tried(database, "ALTER TABLE days ADD CONSTRAINT k FOREIGN KEY (id) REFERENCES buyers", setup=setup)
+    assert seen[0].scanned == ()
     assert codes(seen) == []
 
 
@@ -241,7 +266,7 @@ def test_a_copy_has_everything_but_the_rows(server: str, database: str, database
     live_dsn = databases.conninfo("audit")
     upgrade(live_dsn, "audit")
     with rows(live_dsn) as live:
-        live.execute("CREATE ROLE " + f"reader_{databases.folder.name}")
+        live.execute(f"CREATE ROLE reader_{databases.folder.name}".encode())
         live.execute(f"CREATE POLICY r ON compliance_reports TO reader_{databases.folder.name} USING (true)".encode())
         live.execute("CREATE TABLE t AS SELECT 1 AS one")
         copy.copy(live, live_dsn, database, target="audit")

@@ -171,9 +171,9 @@ CATALOGUE = (
     Row("!CREATE INDEX CONCURRENTLY ON orders (note)", on("orders", mode=SUE), (), READ),
     Row("CREATE INDEX CONCURRENTLY ON orders (note)", codes=("DBM143",)),
     Row("DROP INDEX orders_total", {**ORDERS, "orders_total": AE}, codes=("DBM123",)),
-    Row("!DROP INDEX CONCURRENTLY orders_total", on("orders", "orders_total", mode=SUE)),
+    Row("!DROP INDEX CONCURRENTLY orders_total", on("orders", mode=SUE)),
     Row("REINDEX INDEX orders_total", {"orders": S, "orders_total": AE}, ("orders_total",), READ, ("DBM124",)),
-    Row("!REINDEX INDEX CONCURRENTLY orders_total", on("orders", "orders_total", mode=SUE), (), READ),
+    Row("!REINDEX INDEX CONCURRENTLY orders_total", on("orders", mode=SUE), (), READ),
     Row("CREATE INDEX ON days (id)", on("days", "days_1", mode=S), (), ("days_1",), ("DBM125",)),
     Row("CREATE INDEX ON ONLY days (id)", on("days", mode=S)),
     # Partitions

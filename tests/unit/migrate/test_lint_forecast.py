@@ -206,6 +206,29 @@ def test_expand_may_add_and_rename_what_only_it_knows() -> None:
     assert list(phases.hazards("0200", "expand", seen)) == []
 
 
+def test_expand_may_make_views_and_functions_anew() -> None:
+    view = Seen("0200", 1, "DROP VIEW sums", 1, changes=(Change("dropped", "sums", about=frozenset({"v"})),))
+    function = Seen("0200", 2, "DROP FUNCTION IF EXISTS public.f(int)", 1)
+    anew = [Seen("0200", 3, 'CREATE VIEW "sums" AS SELECT 1', 1), Seen("0200", 4, "CREATE OR REPLACE FUNCTION f()", 1)]
+    assert list(phases.hazards("0200", "expand", [view, function, *anew])) == []
+    found = [one.message for one in phases.hazards("0200", "expand", [*anew, view, function])]
+    assert ["drops sums" in found[0], "drop function" in found[1]] == [True, True]
+
+
+def test_another_version_of_the_server_is_told() -> None:
+    assert list(check.versions("0200", 15, 15)) == []
+    [one] = check.versions("0200", 15, 17)
+    assert (one.code, one.severity) == ("DBM160", Severity.INFO)
+    assert "by PostgreSQL 15, but the database is served by 17" in one.message
+
+
+def test_a_brief_lock_is_told_once_for_a_transaction() -> None:
+    changes = [Change("trigger added", "orders", name) for name in ("a", "b")]
+    two = Seen("0200", 1, "x", 1, (AEL,), changes=tuple(changes))
+    other = Seen("0200", 2, "x", 2, (AEL,), changes=(Change("trigger added", "orders", "c"),))
+    assert [(one.code, one.number) for one in check.hazards([two, other], Sizes())] == [("DBM131", 1), ("DBM131", 2)]
+
+
 def test_contract_asks_for_its_gate() -> None:
     assert [one.code for one in phases.hazards("0200", "contract", [DROP])] == ["DBM151"]
     gate = Seen("0200", 1, "SELECT dbops.require_gate('orders.total')", 1)

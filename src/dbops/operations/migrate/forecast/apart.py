@@ -18,6 +18,7 @@ from psycopg.pq import TransactionStatus
 from dbops.engine import clock
 from dbops.errors import CouldNotVerify
 from dbops.operations.migrate.forecast import observe
+from dbops.operations.migrate.forecast.text import head
 from dbops.stores.postgres import Connection
 
 _LIMIT_S = 60.0
@@ -45,9 +46,7 @@ class Clone:
 
 def run(clone: Clone, text: str, existed: frozenset[int]) -> frozenset[tuple[int, str]]:
     """Run it; return its locks. Raises what PostgreSQL says."""
-    waits_for = (
-        "SHARE UPDATE EXCLUSIVE" if text.split(maxsplit=1)[0].upper() in {"VACUUM", "ANALYZE"} else "ROW EXCLUSIVE"
-    )
+    waits_for = "SHARE UPDATE EXCLUSIVE" if head(text) in {"VACUUM", "ANALYZE"} else "ROW EXCLUSIVE"
     found: set[tuple[int, str]] = set()
     with _patient(clone.work), _bystander(clone, existed) as first, _bystander(clone, existed) as second:
         first(waits_for)

@@ -15,11 +15,24 @@ Found = tuple[str, str, str]  # code, table, what is told
 def hazards(seen: Sequence[Seen], sizes: Sizes) -> tuple[Hazard, ...]:
     """Judge statements, and the transactions that they share. What meets only empty tables is harmless."""
     found: list[Hazard] = []
+    told_before: set[tuple[object, ...]] = set()
     for one in seen:
         for code, table, told in dict.fromkeys(_of(one)):
+            again = (code, one.revision, one.transaction, table)
+            if CODES[code].severity is Severity.INFO and again in told_before:
+                continue  # the transaction has that lock already
+            told_before.add(again)
             found += _hazard(one, code, table, told, sizes)
     found += _of_transactions(seen, sizes)
     return tuple(sorted(found, key=lambda one: (_place(seen, one), one.code)))
+
+
+def versions(revision: str, here: int, there: int) -> Iterator[Hazard]:
+    """Tell that the clone is of another version than the database: locks and rewrites may be others there."""
+    if here != there:
+        rule = CODES["DBM160"]
+        message = f"forecast by PostgreSQL {here}, but the database is served by {there}"
+        yield Hazard(rule.code, rule.severity, revision, 0, "", message, rule.recipe)
 
 
 def _place(seen: Sequence[Seen], hazard: Hazard) -> int:
@@ -180,8 +193,11 @@ def _of_change(one: Seen, change: Change) -> Iterator[Found]:
         case "renamed" if change.about & {"r", "p", "v", "m"}:
             yield "DBM111", table, f"{table} becomes {name}"
         case "constraint added" if "f" in change.about and "valid" in change.about:
-            fresh = bool(_with(one, "column added", table))
-            yield "DBM107" if fresh else "DBM117", table, f"{name} between {table} and {change.told}"
+            told = f"{name} between {table} and {change.told}"
+            if _with(one, "column added", table):
+                yield "DBM107", table, told
+            elif set(one.scanned) - {change.told} or table == change.told:
+                yield "DBM117", table, told  # a partitioned table that adopts those of its partitions reads nothing
         case "constraint dropped" if "f" in change.about and change.told:
             yield "DBM119", change.told, f"{name} between {table} and {change.told} goes"
         case "dropped" if change.about & {"r", "p", "m"}:

@@ -281,9 +281,9 @@ CODES = {
         ),
         Code(
             "DBM137",
-            "IF NOT EXISTS keeps an invalid index that an earlier attempt left behind",
-            "without IF NOT EXISTS; or drop the invalid index first: pg_index.indisvalid tells",
-            WARNING,
+            "in psql, IF NOT EXISTS keeps an invalid index that an earlier attempt left behind",
+            "dbops and env.py look, and drop it first; for a script, leave IF NOT EXISTS out, or look at indisvalid",
+            INFO,
         ),
         Code(
             "DBM138",
@@ -320,5 +320,12 @@ CODES = {
             breaks=True,
         ),
         Code("DBM152", "phase is none that there is", "expand, switch or contract", WARNING, breaks=True),
+        Code(
+            "DBM160",
+            "the forecast was made by another version of PostgreSQL than the database's",
+            "install the server of that version here; dbops takes the newest that it finds",
+            INFO,
+            breaks=True,
+        ),
     )
 }

@@ -12,7 +12,8 @@ EXPAND, SWITCH, CONTRACT = "expand", "switch", "contract"
 
 _GATE = re.compile(r"\bdbops\b[\s\S]*gate|gate[\s\S]*\bdbops\b", re.IGNORECASE)
 _DESTROYS = re.compile(
-    r"DROP\s+(TABLE|SCHEMA|TYPE|VIEW|MATERIALIZED\s+VIEW|DOMAIN|SEQUENCE|FUNCTION|PROCEDURE|EXTENSION|DATABASE)\b"
+    r"DROP\s+(TABLE|SCHEMA|TYPE|DOMAIN|SEQUENCE|EXTENSION|DATABASE)\b"
+    r"|DROP\s+(VIEW|MATERIALIZED\s+VIEW|FUNCTION|PROCEDURE)\s+(IF\s+EXISTS\s+)?(?P<name>[\w.\"]+)"
     r"|ALTER\s+TYPE\s+\S+\s+RENAME\b|ALTER\s+SCHEMA\s+\S+\s+RENAME\b",
     re.IGNORECASE,
 )
@@ -44,8 +45,9 @@ def hazards(revision: str, phase: str | None, seen: Sequence[Seen]) -> Iterator[
         case None | "switch":
             return
         case "expand":
-            for one in seen:
-                yield from (_hazard("DBM150", one, told) for told in dict.fromkeys(_destroys(one)))
+            for number, one in enumerate(seen):
+                later = [other.text for other in seen[number + 1 :]]
+                yield from (_hazard("DBM150", one, told) for told in dict.fromkeys(_destroys(one, later)))
         case "contract":
             if not any(_GATE.search(one.text) for one in seen):
                 yield _whole("DBM151", revision, CODES["DBM151"].says)
@@ -57,15 +59,30 @@ def asks_for_a_gate(seen: Sequence[Seen]) -> bool:
     return any(_GATE.search(one.text) for one in seen)
 
 
-def _destroys(one: Seen) -> Iterator[str]:
+def _destroys(one: Seen, later: Sequence[str]) -> Iterator[str]:
     for change in one.changes:
         told = _CHANGES.get(change.what)
-        if told is not None and not (change.what == "renamed" and change.about & {"i", "I", "S"}):
+        unseen = change.what == "renamed" and change.about & {"i", "I", "S"}
+        anew = change.what == "dropped" and change.about & {"v", "m"} and _made_anew(change.table, later)
+        if told is not None and not unseen and not anew:
             yield told.format(change.table, change.name)
     if head(one.text) in {"DELETE", "TRUNCATE"}:
         yield "removes rows"
-    if (match := _DESTROYS.match(plain(one.text))) and not any(change.what == "dropped" for change in one.changes):
-        yield match[0].lower()
+    match = _DESTROYS.match(plain(one.text))
+    if match and not any(change.what == "dropped" for change in one.changes):
+        name = match["name"]
+        if name is None or not _made_anew(name, later):
+            yield " ".join(match[0].lower().split())
+
+
+def _made_anew(name: str, later: Sequence[str]) -> bool:
+    """Tell whether a view or a function comes back under its name: PostgreSQL replaces only what keeps its columns."""
+    bare = re.escape(name.rpartition(".")[2].strip('"'))
+    again = re.compile(
+        rf'CREATE\s+(OR\s+REPLACE\s+)?(MATERIALIZED\s+)?(VIEW|FUNCTION|PROCEDURE)\s+([\w."]+\.)?"?{bare}\b',
+        re.IGNORECASE,
+    )
+    return any(again.search(text) for text in later)
 
 
 def _hazard(code: str, one: Seen, told: str) -> Hazard:

@@ -1,7 +1,7 @@
 """Forecast the revisions that are pending on a live database, on a copy of its schema with its statistics."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from dbops.config.model import Config
@@ -69,9 +69,11 @@ def of_pending(asking: Asking, target: str, known: History, create: Create) -> F
         scratch_dsn = create(target)
         live_dsn = postgres.dsn(config.postgres[target], target=target)
         copy.copy(live, live_dsn, scratch_dsn, target=target)
-        known_sizes = Sizes(known=sizes.observe(live))
+        known_sizes, major = Sizes(known=sizes.observe(live)), live.info.server_version // 10000
     with postgres.translated(target):
-        return of(trial.tried(scratch_dsn, written, written.keys()), known_sizes, target)
+        tried = trial.tried(scratch_dsn, written, written.keys())
+        found = of(tried, known_sizes, target)
+    return replace(found, hazards=(*check.versions(next(iter(written)), tried.major, major), *found.hazards))
 
 
 def notes(config: Config, path: Path, target: str, run: Run) -> dict[str, tuple[str, ...]]:

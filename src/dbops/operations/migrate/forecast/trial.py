@@ -1,7 +1,7 @@
 """Run revisions on a clone, statement by statement, in the transactions that they ask for; tell what each one does."""
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from itertools import groupby
 from typing import Any
 
@@ -9,11 +9,12 @@ import psycopg
 from psycopg import errors
 
 from dbops.engine import stop
-from dbops.operations.migrate import environment
+from dbops.operations.migrate import effects, environment
 from dbops.operations.migrate.forecast import apart, diff, leaves, observe
 from dbops.operations.migrate.forecast.apart import Clone
 from dbops.operations.migrate.forecast.facts import SUE, Failure, Lock, Relation, Seen, strength
 from dbops.operations.migrate.forecast.script import Written
+from dbops.operations.migrate.forecast.text import head
 
 Held = frozenset[tuple[int, str]]
 
@@ -26,6 +27,7 @@ class Tried:
 
     seen: tuple[Seen, ...]
     error: psycopg.Error | None = None
+    major: int = 0  # the version of the server that it ran on
 
 
 class _RefusedError(Exception):
@@ -56,7 +58,7 @@ def tried(dsn: str, revisions: Mapping[str, Sequence[Written]], meeting_rows: Co
     with psycopg.connect(dsn, autocommit=True) as work, psycopg.connect(dsn, autocommit=True) as eye:
         for name, value in environment.SETTINGS.items():
             work.execute("SELECT set_config(%s, %s, false)", (name, value))
-        clone = Clone(dsn, work, eye)
+        clone, major = Clone(dsn, work, eye), work.info.server_version // 10000
         for revision, statements in revisions.items():
             stop.check()
             if revision in meeting_rows:
@@ -69,9 +71,9 @@ def tried(dsn: str, revisions: Mapping[str, Sequence[Written]], meeting_rows: Co
                     else:
                         _together(clone, group, _Transaction(existed), found)
                 except _RefusedError as refused:
-                    return Tried(tuple(found), refused.error)
+                    return Tried(tuple(found), refused.error, major)
         leaves.remove(eye)
-    return Tried(tuple(found))
+    return Tried(tuple(found), None, major)
 
 
 def _together(clone: Clone, group: Iterable[Written], within: _Transaction, found: list[Seen]) -> None:
@@ -103,8 +105,10 @@ def _seen_within(clone: Clone, one: Written, within: _Transaction) -> Seen:
     tables = ({one.of for one in after.values() if one.of} | tables) - oids - within.looked_at
     before |= observe.relations(clone.eye, tables)
     scans = {**within.scans, **observe.scans(clone.work, oids & within.existed)}
-    scanned = {oid for oid, count in scans.items() if count > within.scans.get(oid, 0)}
-    seen = _seen(one, _Look(before, after, held, within.held, scanned), within.existed)
+    read = {oid for oid, count in scans.items() if count > within.scans.get(oid, 0)}
+    if head(one.text) == "ALTER":  # whoever validates reads all, be it by an index
+        read |= {before[oid].of for oid in read if oid in before}
+    seen = _seen(one, _Look(before, after, held, within.held, read), within.existed)
     within.held, within.scans, within.known = held, scans, after
     within.looked_at |= oids | tables
     return seen
@@ -112,7 +116,7 @@ def _seen_within(clone: Clone, one: Written, within: _Transaction) -> Seen:
 
 def _outside(clone: Clone, group: Iterable[Written], existed: frozenset[int], found: list[Seen]) -> None:
     """Run statements that stand outside of transactions; most would do in one, and are seen best there."""
-    for one in group:
+    for one in (each for written in group for each in _yielded(clone, written)):
         try:
             _together(clone, [one], _Transaction(existed), found)
             continue
@@ -120,7 +124,8 @@ def _outside(clone: Clone, group: Iterable[Written], existed: frozenset[int], fo
             if not isinstance(refused.error, errors.ActiveSqlTransaction):
                 raise
             found.pop()
-        before, counted = observe.relations(clone.eye, existed), _counted(clone, existed)
+        before = observe.relations(clone.eye, observe.everything(clone.eye))
+        counted = _counted(clone, existed)
         try:
             locks = apart.run(clone, one.text, existed)
         except psycopg.Error as error:
@@ -128,7 +133,19 @@ def _outside(clone: Clone, group: Iterable[Written], existed: frozenset[int], fo
             raise _RefusedError(error) from error
         after = observe.relations(clone.eye, observe.everything(clone.eye))
         scanned = {oid for oid, count in _counted(clone, existed).items() if count > counted.get(oid, 0)}
-        found.append(_seen(one, _Look(before, after, locks, frozenset(), scanned), existed))
+        # indexes are locked when nobody sees them yet, or any more
+        felt = frozenset((oid, mode) for oid, mode in locks if oid not in before or before[oid].kind not in {"i", "I"})
+        found.append(_seen(one, _Look(before, after, felt, frozenset(), scanned), existed))
+
+
+def _yielded(clone: Clone, one: Written) -> Iterator[Written]:
+    """Run the query of one that only yields statements, as psql does behind it."""
+    query, asks, _ = one.text.partition(effects.ASKED)
+    if not asks:
+        yield one
+        return
+    for row in clone.work.execute(query.encode()).fetchall():
+        yield replace(one, text=str(row[0]))
 
 
 def _counted(clone: Clone, oids: frozenset[int]) -> dict[int, int]:
