@@ -24,6 +24,7 @@ def main() -> None:
         "cli.sandbox",
         "cli.status",
         "operations.migrate.ready",
+        "operations.migrate.rollback.ready",
         "operations.partitions.restore_ready",
         "operations.roles.ready",
         "cli.vault_told",
