@@ -2,10 +2,14 @@
 
 import json
 import subprocess
+from collections.abc import Generator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import psycopg
+from psycopg import sql
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 import changing
 import renaming
@@ -96,3 +100,26 @@ def entries(live: changing.Example, kind: str) -> list[dict[str, Any]]:
     with live.connect() as connection:
         life = record.read(connection, target=changing.TARGET)[CHANGE]
     return [dict(one.detail) for one in life.entries if one.kind == kind]
+
+
+@contextmanager
+def named(live: changing.Example, application: str) -> Generator[psycopg.Connection[Any]]:
+    """Be connected as the application, under a name."""
+    with psycopg.connect(live.app, application_name=application, autocommit=True) as connection:
+        yield connection
+
+
+@contextmanager
+def copied(live: changing.Example) -> Generator[str]:
+    """Put a copy of the database in its place, as a restore would; afterwards the first one is back."""
+    name = str(conninfo_to_dict(live.admin)["dbname"])
+    elsewhere = make_conninfo(live.admin, dbname="postgres")
+    words = {one: sql.Identifier(one) for one in (name, f"{name}_was")}
+    with psycopg.connect(elsewhere, autocommit=True) as admin:
+        admin.execute(sql.SQL("ALTER DATABASE {} RENAME TO {}").format(*words.values()))
+        admin.execute(sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(*words.values()))
+        try:
+            yield name
+        finally:
+            admin.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(words[name]))
+            admin.execute(sql.SQL("ALTER DATABASE {} RENAME TO {}").format(*reversed(words.values())))

@@ -97,14 +97,3 @@ class Entry:
     actor: str
     what: str
     revision: str
-
-
-@dataclass(frozen=True, slots=True)
-class State:
-    """One line of `migrate status`."""
-
-    target: str
-    stamp: str | None
-    head: str | None
-    pending: tuple[str, ...] = ()
-    problems: tuple[str, ...] = ()  # why nothing would be done
