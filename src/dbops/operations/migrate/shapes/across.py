@@ -138,8 +138,8 @@ def create_function(change: str, way: Way, named_after: str) -> str:
     )
 
 
-def create_triggers(change: str, way: Way, named_after: str) -> tuple[str, ...]:
-    """Put them on the table that the way starts from."""
+def create_triggers(change: str, way: Way, named_after: str) -> str:
+    """Put them on the table that the way starts from. In one block, for that table gets another name."""
     run = f"EXECUTE FUNCTION {function(change, way.kind, named_after)}()"
     found: list[str] = []
     for event, when, row, each in (
@@ -150,9 +150,9 @@ def create_triggers(change: str, way: Way, named_after: str) -> tuple[str, ...]:
         name = qualified((trigger(change, way.kind, named_after, event),))
         silent = _SILENT.format(row=row)
         guard = f"{silent} AND {_BATCH.format(change=literal(change))}" if each == "ROW" else silent
-        found.append(f"CREATE TRIGGER {name} AFTER {when} ON {way.here} FOR EACH {each} WHEN ({guard}) {run}")
-        found.append(f"ALTER TABLE {way.here} ENABLE ALWAYS TRIGGER {name}")
-    return tuple(found)
+        found.append(f"    CREATE TRIGGER {name} AFTER {when} ON {way.here} FOR EACH {each} WHEN ({guard}) {run};\n")
+        found.append(f"    ALTER TABLE {way.here} ENABLE ALWAYS TRIGGER {name};\n")
+    return f"DO $triggers$\nBEGIN\n{''.join(found)}END\n$triggers$"
 
 
 def row_of(change: str, record: str, key: Sequence[str]) -> str:

@@ -325,7 +325,7 @@ def made_ready(here: str, there: str, sign: str) -> tuple[Do, ...]:
     return tuple(
         Do(block(body, here=here, there=there, sign=sign), alone=long)
         for body, long in (
-            (CHECK, False),
+            (CHECK, True),
             (_ADD_KEYS, False),
             (_VALIDATE_KEYS, True),
             (_ATTACH_KEYS, False),

@@ -56,8 +56,8 @@ class Replaced:
             outfit.outfit(self.table, self.by, self.key),
             across.create_function(change, forward, self.table),
             across.create_function(change, back, self.table),
-            *across.create_triggers(change, back, self.table),
-            *across.create_triggers(change, forward, self.table),
+            across.create_triggers(change, back, self.table),
+            across.create_triggers(change, forward, self.table),
         )
         return tuple(Do(one) for one in statements)
 
