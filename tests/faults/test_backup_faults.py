@@ -79,7 +79,7 @@ def _verify_says(proof: Proving, number: int) -> str:
 
 
 def _check_says(proof: Proving) -> str:
-    done = proof.live.pgbackrest("check", "--archive-timeout=2", ok=ANY)
+    done = proof.live.pgbackrest("check", "--archive-timeout=1", ok=ANY)
     return f"exit {done.code}"
 
 

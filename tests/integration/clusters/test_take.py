@@ -7,10 +7,15 @@ from pathlib import Path
 import pytest
 
 from dbops.config.model import Config
+from dbops.engine import clock
 from dbops.engine import locks as host_locks
-from dbops.errors import LockBusy, Refused
+from dbops.engine.plan import Step
+from dbops.errors import LockBusy, Refused, Unreachable
 from dbops.operations.clusters import locks
-from dbops.operations.clusters.take import configuration, progress, secrets_needed
+from dbops.operations.clusters.ahead import Ahead
+from dbops.operations.clusters.take import configuration, observe, progress, secrets_needed
+from dbops.operations.clusters.take.apply import Doing, apply
+from dbops.operations.clusters.take.facts import Action, KeepConfiguration, Wanted
 from dbops.operations.clusters.take.observe import settings
 from dbops.process import account as account_of
 from dbops.servers import postgres
@@ -88,6 +93,31 @@ def test_what_was_kept_can_be_read_back_also_when_the_vault_encrypts(live: clust
     assert kept.files[str(live.toml).lstrip("/")] == live.toml.read_bytes()
     assert {secret["key"] for secret in kept.secrets} == {"cluster.main.password", "vault.identity"}
     assert configuration.recall(live.config, clustering.TARGET, label="19990101-000000F") is None
+
+
+def _away() -> configuration.Gathered:
+    raise Unreachable("the server was away for a moment", target=clustering.TARGET)
+
+
+def test_what_could_not_be_gathered_during_a_backup_is_asked_for_afterwards_and_then_told(
+    live: clustering.Cluster,
+) -> None:
+    live.pgbackrest("backup", "--type=full", "--no-expire-auto")
+    run = live.run()
+    facts, wanted = observe.observe(live.config, clustering.TARGET, run), Wanted(configuration_only=True)
+    keep: Step[Action] = Step("keep", "keep the configuration", KeepConfiguration())
+    doing = Doing(live.config, run, facts, wanted, live.toml, lambda _: None, newest=newest(live))
+    doing.gathering = clock.monotonic(), Ahead(_away, "away")
+    apply(doing, keep)
+    kept = configuration.recall(live.config, clustering.TARGET)
+    assert kept is not None
+    assert kept.label == newest(live).label
+
+    postgres.stop(live.server)
+    doing.gathering = clock.monotonic(), Ahead(_away, "away")
+    with pytest.raises(Unreachable, match="is complete, but its configuration was not kept"):
+        apply(doing, keep)
+    postgres.start(live.server)
 
 
 def test_every_secret_that_a_recovery_needs_is_named_and_none_is_told(live: clustering.Cluster) -> None:
