@@ -1,5 +1,6 @@
 """Columns: added, made NOT NULL, of another type, renamed, split and merged, and values of enums. Pure."""
 
+import re
 from collections.abc import Mapping, Sequence
 
 from dbops.engine.finding import Finding, Severity
@@ -169,21 +170,29 @@ def _columns(
 
 
 def _warned(wanted: Wanted, known: Known, draft: Draft) -> Draft:
-    """Tell what the new column will not have by itself."""
+    """Tell what the new column will not have by itself, here and in the file."""
     table = known.table
     assert table is not None  # noqa: S101
-    on = [name for name in (*table.constraints, *table.indexes) if any(f"({c})" in name for c in wanted.column)]
+    there = (*table.constraints, *table.indexes)
+    left = [name for name in there if any(_mentions(name, column) for column in wanted.column)]
     findings = tuple(
         Finding(
-            Severity.WARNING,
+            Severity.INFO,
             "not-carried-over",
             wanted.target,
-            f"{one} is on the old column; the new one has none of it",
+            f"{name} is on an old column; what is new has none of it",
             "add it in a change of its own, before readers are switched",
         )
-        for one in on
+        for name in left
     )
-    return Draft(draft.shape, draft.imports, draft.about, draft.more, findings)
+    more = (*draft.more, *(f"Not carried over: {name}" for name in left))
+    return Draft(draft.shape, draft.imports, draft.about, more, findings)
+
+
+def _mentions(definition: str, column: str) -> bool:
+    """Say whether a column stands in the definition of a constraint or an index, behind its own name."""
+    _, _, sql = definition.partition(": ")
+    return re.search(rf"(?<![\w$\"]){re.escape(qualified((column,)))}(?![\w$\"])", sql) is not None
 
 
 def _found(known: Known, old: str, *new: str) -> Column | None:
