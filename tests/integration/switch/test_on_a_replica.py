@@ -1,0 +1,93 @@
+"""Comparisons read a standby that has come to where the primary was; baselines are taken on each server."""
+
+from collections.abc import Generator
+from datetime import timedelta
+from pathlib import Path
+
+import psycopg
+import pytest
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
+
+import changing
+import renaming
+import standing_by
+from dbops.config.load import load
+from dbops.errors import CouldNotVerify, Refused
+from dbops.operations.migrate import record
+from dbops.operations.migrate.compare.ready import How
+from dbops.servers import postgres as pg
+
+
+@pytest.fixture(scope="module")
+def follower(counting: str, base: Path) -> Generator[str]:
+    """A standby of the counting server: the conninfo of its superuser."""
+    password = str(conninfo_to_dict(counting)["password"])
+    counts = (("shared_preload_libraries", "pg_stat_statements"), ("compute_query_id", "on"))
+    with standing_by.standby(counting, base / "follower", password, settings=counts) as live:
+        yield pg.conninfo(live, password=password)
+
+
+@pytest.fixture
+def live(counting: str, follower: str, folder: Path) -> Generator[changing.Example]:
+    with changing.example(counting, folder) as example:
+        configure(example, follower)
+        renaming.write(example)
+        renaming.upgrade(example)
+        renaming.rows(example, 1000)
+        yield example
+
+
+def configure(live: changing.Example, replica: str) -> None:
+    """Name a server as replica of the example."""
+    where = conninfo_to_dict(replica)
+    told = {**conninfo_to_dict(live.owner), "host": where["host"], "port": where["port"]}
+    del told["password"]
+    text = live.toml.read_text(encoding="utf-8")
+    live.toml.write_text(f"{text}replicas = ['''{make_conninfo('', **told)}''']\n", encoding="utf-8")
+
+
+def paused(follower: str, *, pause: bool) -> None:
+    with psycopg.connect(follower, autocommit=True) as standby:
+        standby.execute(f"SELECT pg_wal_replay_{'pause' if pause else 'resume'}()".encode())
+
+
+def test_the_replica_is_read_once_it_has_reached_what_the_primary_knew(live: changing.Example, follower: str) -> None:
+    code, outcomes, _ = renaming.verify(live)
+    assert (code, [one.rows for one in outcomes]) == (0, [1000, 1000])
+    with live.connect() as connection:
+        proof = renaming.known(live).evidence("compared", record.here(connection))
+    assert proof is not None
+    assert proof.detail["on"] == "replica 1"
+    paused(follower, pause=True)
+    try:
+        live.execute("INSERT INTO users VALUES (5000, 'unseen by the replica')")
+        with pytest.raises(CouldNotVerify, match="replica 1 has not reached") as caught:
+            renaming.verify(live, how=How(patience=timedelta(0)))
+        assert "--on primary" in str(caught.value.hint)
+        assert [one.rows for one in renaming.verify(live, how=How(on="primary"))[1]] == [1001, 1001]
+    finally:
+        paused(follower, pause=False)
+    assert [one.rows for one in renaming.verify(live)[1]] == [1001, 1001]
+
+
+def test_the_baseline_is_taken_on_every_server(live: changing.Example) -> None:
+    assert renaming.verify(live)[0] == 0
+    renaming.switch(live)
+    with live.connect() as connection:
+        taken = renaming.known(live).evidence("baseline", record.here(connection))
+    assert taken is not None
+    servers = taken.detail["servers"]
+    assert {name: "problem" in told for name, told in servers.items()} == {"primary": False, "replica 1": False}
+    assert renaming.ids(renaming.switch(live)) == []
+
+
+def test_a_server_that_follows_somebody_else_is_refused(live: changing.Example, counting: str) -> None:
+    text = live.toml.read_text(encoding="utf-8")
+    live.toml.write_text(text[: text.rindex("replicas = ")], encoding="utf-8")
+    configure(live, counting)
+    with pytest.raises(Refused, match="replica 1 of example is no standby of its primary"):
+        renaming.verify(live)
+    with pytest.raises(Refused, match="there is no replica 2") as caught:
+        renaming.verify(live, how=How(on="replica 2"))
+    assert "primary, replica 1" in str(caught.value.hint)
+    assert load(live.toml).config.postgres[changing.TARGET].replicas

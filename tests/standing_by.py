@@ -1,0 +1,23 @@
+"""A hot standby of a server for tests that read from one."""
+
+from collections.abc import Generator
+from contextlib import contextmanager
+from pathlib import Path
+
+from dbops import process
+from dbops.servers import account
+from dbops.servers import postgres as pg
+
+
+@contextmanager
+def standby(
+    primary: str, home: Path, password: str, *, settings: tuple[tuple[str, str], ...] = ()
+) -> Generator[pg.Server]:
+    """Copy a running server (its superuser's conninfo), and let the copy follow it as long as the block lasts."""
+    server = pg.Server(home, durable=False, wal_segment_mb=1, settings=(("hot_standby", "on"), *settings))
+    account.make_folder(home)
+    program = pg.program("pg_basebackup")
+    copy = [program, "-D", server.data, "-d", primary, "-X", "stream", "-c", "fast", "--no-sync", "-R"]
+    process.run(copy, user=account.name(), cwd=home)
+    with pg.running(server, password) as live:
+        yield live
