@@ -2,6 +2,8 @@
 
 import json
 import subprocess
+import threading
+import time
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,6 +19,7 @@ from dbops.engine import clock
 from dbops.operations.migrate import record
 from dbops.operations.migrate.compare import ready as compare
 from dbops.operations.migrate.life import State
+from dbops.operations.migrate.switch import baseline
 from dbops.operations.migrate.switch import ready as switch
 from dbops.servers import postgres as pg
 
@@ -76,6 +79,26 @@ def carry_out(opening: Any, live: changing.Example, **more: Any) -> None:
     with opening(*where, change=CHANGE, **more) as ready:
         for step in ready.plan.steps:
             ready.apply(step)
+
+
+def alone(live: changing.Example) -> None:
+    """Wait until nobody is signed in as the owner any more: a backend ends a moment after its client."""
+    asked = "SELECT count(*) FROM pg_stat_activity WHERE usename = %s AND application_name NOT LIKE 'dbops %%'"
+    owner = conninfo_to_dict(live.owner)["user"]
+    deadline = time.monotonic() + 30
+    with live.connect(live.admin) as connection:
+        while connection.execute(asked, (owner,)).fetchone() != (0,):
+            assert time.monotonic() < deadline, "somebody stays connected"
+            threading.Event().wait(0.01)
+
+
+def rebase(live: changing.Example) -> None:
+    """Take the baseline anew, as a switch would."""
+    seen = baseline.look_at(live.config, changing.TARGET, live.run())
+    told = {"servers": {name: baseline.told(one) for name, one in seen.items()}}
+    with live.connect() as connection:
+        where = {"target": changing.TARGET, "change": CHANGE}
+        record.prove(connection, live.run(), **where, kind="baseline", evidence=told)
 
 
 def through(*gates: str) -> tuple[str, ...]:

@@ -39,6 +39,7 @@ def test_an_open_change_has_a_line_with_its_phase_and_the_gates_that_are_missing
 def test_status_keeps_whom_it_saw_connected_as_evidence(dbops: Dbops, live: changing.Example) -> None:
     contracting.switched(live)
     contracting.configure(live, "old_clients = ['shop 1.*']")
+    contracting.alone(live)
     with contracting.named(live, "shop 1.7"):
         ask(dbops, live, "status")
     ask(dbops, live, "status")
