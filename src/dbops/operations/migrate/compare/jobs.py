@@ -69,6 +69,7 @@ class Wish:
 
     paused: bool = False
     rows_per_s: int | None = None
+    actor: str = ""
 
 
 _FIND = """
@@ -94,8 +95,9 @@ _TRACE = "INSERT INTO dbops.chunks (job, high, rows_seen, rows_changed, ms) VALU
 _ASIDE = "INSERT INTO dbops.set_aside (job, key, reason) VALUES (%s, %s, %s)"
 _MENDED = "DELETE FROM dbops.set_aside WHERE job = %s AND key = ANY(%s::jsonb[]) AND reason = %s"
 _KEYS = "SELECT key, reason FROM dbops.set_aside WHERE job = %s ORDER BY at, key::text"
-_CONTROL = "SELECT paused, rows_per_s FROM dbops.controls WHERE change = %s"
-_THROTTLED = "UPDATE dbops.jobs SET throttled_ms = throttled_ms + %s WHERE id = %s"
+_CONTROL = "SELECT paused, rows_per_s, actor FROM dbops.controls WHERE change = %s"
+_WAITS = "UPDATE dbops.jobs SET throttled_by = %s, at = clock_timestamp() WHERE id = %s"
+_THROTTLED = "UPDATE dbops.jobs SET throttled_ms = throttled_ms + %s, throttled_by = NULL WHERE id = %s"
 
 
 def progress(book: Book, way: Way) -> Known | None:
@@ -164,6 +166,11 @@ def differing(book: Book, job: Job) -> list[Bound]:
 def control(book: Book) -> Wish:
     row = book.ledger.execute(_CONTROL, (book.change,)).fetchone()
     return Wish() if row is None else Wish(*row)
+
+
+def waits(book: Book, job: Job, what_for: str) -> None:
+    """Tell whoever asks for the status what it waits for."""
+    book.ledger.execute(_WAITS, (what_for, job.id))
 
 
 def throttled(book: Book, job: Job, took_ms: float) -> None:

@@ -133,13 +133,18 @@ def _throttle(walking: Walking, job: Job, rows: int, took_ms: float) -> None:
     """Keep to the limit, of the command or from another terminal; wait while somebody has paused the change."""
     began = clock.monotonic()
     control = jobs.control(walking.book)
+    waited = control.paused
+    if control.paused:
+        jobs.waits(walking.book, job, f"paused by {control.actor}")
     while control.paused:
         stop.pause(_PAUSED_S)
         control = jobs.control(walking.book)
     limits = [limit for limit in (walking.limit, control.rows_per_s) if limit]
     if limits and (wait := rows / min(limits) - took_ms / 1000) > 0:
+        waited = True
+        jobs.waits(walking.book, job, f"{min(limits):,} rows a second")
         stop.pause(wait)
-    if limits or clock.monotonic() - began > _PAUSED_S:
+    if waited:
         jobs.throttled(walking.book, job, (clock.monotonic() - began) * 1000)
 
 

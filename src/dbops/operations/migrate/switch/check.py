@@ -32,14 +32,13 @@ def _unproven(facts: Facts) -> str | None:
     """Tell what is missing of the proof that the new holds what the old does."""
     if not facts.ways:
         return None if facts.life.state in {State.EXPANDED, State.VERIFIED} else f"is {facts.life.state}"
-    state_allows = facts.life.state is State.VERIFIED or (facts.life.state is State.BACKFILLED and _overridden(facts))
-    if facts.proof is None or not (state_allows or facts.proof.detail.get("clean")):
-        return f"is {facts.life.state}, not verified: readers may only follow to what is alike"
+    state = facts.life.state
+    accepted = state is State.BACKFILLED and _overridden(facts)
+    if facts.proof is None or not (state is State.VERIFIED or accepted):
+        return f"is {state}, not verified: readers may only follow to what is alike"
     if facts.proof.detail.get("triggers") != facts.triggers:
         return "was verified under other triggers than are there now"
-    if not facts.forward or not state_allows:
-        return "was found to differ when it was last compared"
-    return None
+    return None if facts.forward else "was found to differ when it was last compared"
 
 
 def _one_way(facts: Facts) -> DbopsError | None:
