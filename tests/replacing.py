@@ -6,6 +6,7 @@ from typing import Any, LiteralString, cast
 import psycopg
 from psycopg import sql
 
+from dbops.operations.migrate.shapes.across import quoted
 from dbops.operations.migrate.shapes.replaced import Replaced
 from dbops.operations.migrate.shapes.shape import KEY, ROWS, Do
 
@@ -60,7 +61,7 @@ def fill(connection: Connection, shape: Replaced) -> int:
 
 def different(connection: Connection, shape: Replaced) -> list[tuple[Any, ...]]:
     """Name the keys of rows that differ, either way."""
-    key = ", ".join(f"r.{column}" for column in shape.key)
+    key = ", ".join(f"r.{quoted(column)}" for column in shape.key)
     found: list[tuple[Any, ...]] = []
     for one in shape.comparisons():
         found += run(connection, one.query.replace(KEY, key).replace(ROWS, "true"))

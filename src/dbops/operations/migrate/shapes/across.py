@@ -56,7 +56,7 @@ _BODY = """        IF TG_OP = 'TRUNCATE' THEN
                      WHERE {r_is_new} AND NOT EXISTS (SELECT FROM {there} AS n WHERE {n_is_r})
                 ON CONFLICT ({key}) DO UPDATE SET {excluded};
             END IF;
-            PERFORM FROM {here} AS r LEFT JOIN {there} AS n ON {n_is_r} WHERE {r_is_new} AND (n IS NULL OR {differs});
+            PERFORM FROM {here} AS r LEFT JOIN {there} AS n ON {n_is_r} WHERE {r_is_new} AND (n.{first} IS NULL OR {differs});
             IF FOUND THEN -- triggers over there assign values of their own: those are taken back here
                 {settle}
             END IF;
@@ -65,7 +65,7 @@ _BODY = """        IF TG_OP = 'TRUNCATE' THEN
 _SETTLE = """UPDATE {here} AS n SET {assigned_back} FROM {there} AS r
                  WHERE {n_is_r} AND {r_is_new} AND ({differs_back});
                 PERFORM FROM {here} AS r LEFT JOIN {there} AS n ON {n_is_r}
-                  WHERE {r_is_new} AND (n IS NULL OR {differs});
+                  WHERE {r_is_new} AND (n.{first} IS NULL OR {differs});
                 IF FOUND THEN
                     {conflict}
                 END IF;"""
@@ -184,6 +184,7 @@ def _parts(change: str, way: Way) -> dict[str, str]:
         "here": way.here,
         "there": way.there,
         "every": literal(f"{change}:{EVERY_ROW}"),
+        "first": quoted(way.key[0]),
         "old_row": row_of(change, "OLD", way.key),
         "new_row": row_of(change, "NEW", way.key),
         "n_is_old": same("n", "OLD", way.key),

@@ -105,7 +105,9 @@ CHECK = """
             problems = problems || format('table %s has rules', each.relname);
         END IF;
     END LOOP;
-    FOR each IN SELECT pg_describe_object(b.classid, b.objid, 0) AS what, b.attname,
+    FOR each IN SELECT coalesce((SELECT pg_describe_object('pg_class'::regclass, w.ev_class, 0) FROM pg_rewrite w
+                                  WHERE b.classid = 'pg_rewrite'::regclass AND w.oid = b.objid),
+                                pg_describe_object(b.classid, b.objid, 0)) AS what, b.attname,
                        CASE b.classid
                        WHEN 'pg_class'::regclass THEN
                             b.objid = ANY (moved)
