@@ -49,14 +49,14 @@ def contract(connection: psycopg.Connection[Any], shape: Shape, change: str = CH
     do(connection, shape.contract(change))
 
 
-def fill(connection: psycopg.Connection[Any], shape: Shape) -> int:
+def fill(connection: psycopg.Connection[Any], shape: Shape, change: str = CHANGE) -> int:
     """Fill all rows in one batch; return how many were written."""
     filling = shape.filling()
     if filling is None:
         return 0
     with connection.transaction():
         connection.execute("SET LOCAL search_path = public")
-        connection.execute("SET LOCAL dbops.backfill = 'on'")
+        connection.execute("SELECT set_config('dbops.backfill', %s, true)", (change,))
         return run(connection, filling.statement.replace("{rows}", "true")).rowcount
 
 

@@ -75,6 +75,22 @@ def test_whoever_fills_by_hand_does_no_harm_either(admin: Client) -> None:
     assert [float(old) for _, old in rows(admin, "orders", "id", "total")] == [1.7]
 
 
+def test_a_batch_leaves_the_old_alone_whatever_its_expression_says(admin: Client) -> None:
+    """An expression that is not deterministic says another thing each time; the old value is not to pay for it."""
+    shape = Columns(
+        table="public.orders",
+        old=("code",),
+        new=(New("code_v2", "text"),),
+        up={"code_v2": "r.code || random()"},
+        down={"code": "r.code_v2"},
+    )
+    admin.execute("CREATE TABLE orders (id int PRIMARY KEY, code text); INSERT INTO orders VALUES (1, 'a')")
+    shaping.expand(admin, shape)
+    shaping.fill(admin, shape)
+    assert rows(admin, "orders", "code") == [("a",)]
+    assert shaping.differing(admin, shape) == {"forward": [1], "back": [1]}
+
+
 NAMES = Columns(
     table="public.people",
     old=("name",),

@@ -34,7 +34,7 @@ _LARGE_BLOCKS = 1_000  # below, reading all of a table is cheap
 
 _SETTINGS = """
     SELECT set_config('lock_timeout', %s, true), set_config('statement_timeout', %s, true),
-           set_config('synchronous_commit', 'off', true), set_config(%s, 'on', true)"""
+           set_config('synchronous_commit', 'off', true), set_config(%s, %s, true)"""
 _HOLDERS = """
     SELECT a.pid, a.usename, a.state FROM pg_locks l JOIN pg_stat_activity a USING (pid)
      WHERE l.relation = %s::oid AND l.granted AND l.pid <> pg_backend_pid()
@@ -131,7 +131,7 @@ def _next(doing: Doing, going: _Going, rows: int, ms: int) -> int:
 
 
 def _settle(doing: Doing, connection: Connection, timeout: timedelta) -> None:
-    values = (postgres.milliseconds(_LOCK), postgres.milliseconds(timeout), BACKFILL)
+    values = (postgres.milliseconds(_LOCK), postgres.milliseconds(timeout), BACKFILL, doing.facts.change)
     connection.execute(_SETTINGS, values)
     if doing.suppress:
         connection.execute("SET LOCAL session_replication_role = replica")

@@ -15,7 +15,7 @@ would let the old side look given, whenever a new client leaves it out. For INSE
 column left out, so a nullable column with a default gets its default; an UPDATE to NULL is kept.
 
 A new value that says what the old one says changes nothing, so the batches of a backfill leave the old side alone;
-they set dbops.backfill = on besides, which an expression that is not deterministic does not get around.
+they set dbops.backfill to the change besides, which an expression that is not deterministic does not get around.
 """
 
 # ruff: noqa: S608  # the parts are names and SQL of the revision's author
@@ -28,7 +28,7 @@ from dbops.operations.migrate.shapes import names
 from dbops.operations.migrate.shapes.guarded import beside, block, oid, quoted
 from dbops.operations.migrate.shapes.shape import Do
 
-BACKFILL = "dbops.backfill"  # a setting: `on` in the transactions of a backfill
+BACKFILL = "dbops.backfill"  # a setting: in the transactions of a backfill, the change that it is of
 PATH = "pg_catalog, public, pg_temp"  # as revisions have it: expressions are resolved so, whoever writes
 
 _TRIGGERS = ("down_insert", "down_update", "up_insert", "up_update")  # in the order in which they fire
@@ -164,11 +164,11 @@ def _trigger(change: str, dual: Dual, kind: str) -> str:
     runs = beside(dual.table, names.name(function_kind, change, dual.table))
     return (
         f"CREATE TRIGGER {name} BEFORE {event.upper()} ON {dual.table} FOR EACH ROW\n"
-        f"    WHEN ({_when(dual, kind)})\n    EXECUTE FUNCTION {runs}()"
+        f"    WHEN ({_when(change, dual, kind)})\n    EXECUTE FUNCTION {runs}()"
     )
 
 
-def _when(dual: Dual, kind: str) -> str:
+def _when(change: str, dual: Dual, kind: str) -> str:
     """Conditions cost far less than a call: most rows meet none of them."""
     new_changed = " OR ".join(f"NEW.{quoted(name)} IS DISTINCT FROM OLD.{quoted(name)}" for name in dual.new)
     old_changed = " OR ".join(f"NEW.{quoted(name)} IS DISTINCT FROM OLD.{quoted(name)}" for name in dual.old)
@@ -178,7 +178,7 @@ def _when(dual: Dual, kind: str) -> str:
         case "down_insert":
             return f"({given}) AND {disagree}"
         case "down_update":
-            no_filling = f"pg_catalog.current_setting({literal(BACKFILL)}, true) IS DISTINCT FROM 'on'"
+            no_filling = f"pg_catalog.current_setting({literal(BACKFILL)}, true) IS DISTINCT FROM {literal(change)}"
             return f"({new_changed}) AND {disagree} AND {no_filling}"
         case "up_insert":
             return f"NOT ({given})"
