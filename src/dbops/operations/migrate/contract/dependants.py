@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import Any, LiteralString
 
 from dbops.operations.migrate.contract.facts import Dependant
-from dbops.operations.migrate.contract.uses import Old, Use, use_in_function
+from dbops.operations.migrate.contract.uses import Old, Use, mentions, use_in_function
 from dbops.operations.migrate.shapes import names
 from dbops.operations.migrate.shapes.shape import OldNames
 from dbops.stores.postgres import Connection
@@ -27,12 +27,18 @@ _TWINS = """
 _DEPENDS: LiteralString = """
     WITH tables AS (SELECT %(table)s::oid AS oid
                     UNION SELECT relid::oid FROM pg_catalog.pg_partition_tree(%(table)s::oid)),
+    row_types AS (SELECT t.oid FROM pg_catalog.pg_type t LEFT JOIN pg_catalog.pg_type e ON e.oid = t.typelem
+                   WHERE coalesce(nullif(t.typrelid, 0), e.typrelid) IN (SELECT oid FROM tables)),
     needed AS (
         SELECT DISTINCT d.classid, d.objid, d.objsubid, d.refobjid
           FROM pg_catalog.pg_depend d
           LEFT JOIN pg_catalog.pg_attribute a ON a.attrelid = d.refobjid AND a.attnum = d.refobjsubid
          WHERE d.refclassid = 'pg_catalog.pg_class'::regclass AND d.refobjid IN (SELECT oid FROM tables)
-           AND d.deptype IN ('n', 'a') AND (%(whole)s OR a.attname = ANY (%(columns)s)))
+           AND d.deptype IN ('n', 'a') AND (%(whole)s OR a.attname = ANY (%(columns)s))
+        UNION
+        SELECT classid, objid, objsubid, refobjid FROM pg_catalog.pg_depend
+         WHERE %(whole)s AND refclassid = 'pg_catalog.pg_type'::regclass AND refobjid IN (SELECT oid FROM row_types)
+           AND deptype = 'n')
     SELECT DISTINCT
            CASE WHEN w.oid IS NOT NULL AND v.relkind IN ('v', 'm')
                 THEN CASE v.relkind WHEN 'v' THEN 'view ' ELSE 'materialized view ' END || v.oid::regclass
@@ -60,7 +66,10 @@ _DEPENDS: LiteralString = """
      ORDER BY 1"""
 _FUNCTIONS: LiteralString = """
     SELECT p.oid::regprocedure::text, p.prosrc,
-           EXISTS (SELECT FROM pg_catalog.pg_trigger t WHERE t.tgfoid = p.oid AND t.tgrelid = %(table)s::oid)
+           EXISTS (SELECT FROM pg_catalog.pg_trigger t WHERE t.tgfoid = p.oid AND t.tgrelid = %(table)s::oid),
+           EXISTS (SELECT FROM pg_catalog.pg_depend d JOIN pg_catalog.pg_type t ON t.oid = d.refobjid
+                    WHERE d.classid = 'pg_catalog.pg_proc'::regclass AND d.objid = p.oid
+                      AND d.refclassid = 'pg_catalog.pg_type'::regclass AND t.typrelid = %(table)s::oid)
       FROM pg_catalog.pg_proc p JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace
       JOIN pg_catalog.pg_language g ON g.oid = p.prolang
      WHERE n.nspname !~ '^pg_' AND n.nspname NOT IN ('information_schema', 'dbops')
@@ -96,8 +105,9 @@ def observe(connection: Connection, old: Old, oid: int) -> tuple[Dependant, ...]
     words = sorted(old.columns) or [old.table[1]]
     rows = connection.execute(_DEPENDS, asked).fetchall()
     found = [one for row in rows for one in _judged(row, whole=not old.columns)]
-    for name, body, of_trigger in connection.execute(_FUNCTIONS, {"table": oid, "words": words}):
-        if used := use_in_function(body, old, of_its_trigger=of_trigger):
+    for name, body, of_trigger, takes_rows in connection.execute(_FUNCTIONS, {"table": oid, "words": words}):
+        used = use_in_function(body, old, of_its_trigger=of_trigger)
+        if used or (takes_rows and mentions(body, old.columns)):  # row.name: the text does not tell whose row
             found.append(Dependant(f"function {name}", certain=used is Use.USED))
     return tuple(dict.fromkeys(found))
 

@@ -138,6 +138,10 @@ def use_in_function(body: str, old: Old, *, of_its_trigger: bool = False) -> Use
     return found
 
 
+def mentions(text: str, names: frozenset[str]) -> bool:
+    return any(word.named and word.text in names for word in words(text))
+
+
 def _statements(body: str) -> list[str]:
     return body.split(";")  # a semicolon within a text only makes the pieces smaller
 
