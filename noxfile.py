@@ -26,7 +26,7 @@ def folders(session: nox.Session, *names: str) -> list[str]:
 def tests(session: nox.Session) -> None:
     """Every tier but the benchmarks, with a few kills for each verb."""
     where = folders(session, "unit", "integration", "acceptance", "faults")
-    run(session, "pytest", "-n", "2", "--dist", "worksteal", *where, *session.posargs, DBOPS_KILLS="8")
+    run(session, "pytest", "-n", "2", "--dist", "loadfile", *where, *session.posargs, DBOPS_KILLS="4")
 
 
 @nox.session
@@ -38,7 +38,7 @@ def quick(session: nox.Session) -> None:
 @nox.session
 def faults(session: nox.Session) -> None:
     """Kills in full count, full disks, storms."""
-    run(session, "pytest", "-n", "2", "--dist", "worksteal", *folders(session, "faults"), *session.posargs)
+    run(session, "pytest", "-n", "2", "--dist", "loadfile", *folders(session, "faults"), *session.posargs)
 
 
 @nox.session
