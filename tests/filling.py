@@ -14,6 +14,7 @@ from dbops.engine import clock, journal
 from dbops.engine.finding import Finding
 from dbops.engine.plan import Plan
 from dbops.engine.run import Progress, execute
+from dbops.operations.migrate import ready as migrations
 from dbops.operations.migrate import record
 from dbops.operations.migrate.backfill import ready
 from dbops.operations.migrate.backfill.facts import Wanted
@@ -52,6 +53,7 @@ class Change:
     """A change in a database of its own, ready to be filled."""
 
     live: changing.Example
+    id: str = CHANGE
     told: list[Progress] = field(default_factory=list[Progress])
 
     def fill(self, *, on_progress: OnProgress | None = None, **wanted: Any) -> list[Finding]:
@@ -63,7 +65,7 @@ class Change:
             changing.TARGET,
             run,
             clock.now(),
-            change=CHANGE,
+            change=self.id,
             wanted=Wanted(**wanted),
             on_progress=on_progress or self.told.append,
         )
@@ -89,7 +91,7 @@ class Change:
             changing.TARGET,
             run,
             clock.now(),
-            change=CHANGE,
+            change=self.id,
             wanted=Wanted(**wanted),
             on_progress=self.told.append,
         ) as one:
@@ -102,7 +104,7 @@ class Change:
             changing.TARGET,
             self.live.run(),
             clock.now(),
-            change=CHANGE,
+            change=self.id,
             wanted=ready.Control(**wanted),
         ) as one:
             for step in one.plan.steps:
@@ -111,7 +113,7 @@ class Change:
     @property
     def life(self) -> Life:
         with self.live.connect() as connection:
-            return record.read(connection, target=changing.TARGET)[CHANGE]
+            return record.read(connection, target=changing.TARGET)[self.id]
 
     def jobs(self, columns: str) -> list[tuple[Any, ...]]:
         """What the ledger tells of all parts together, or of each."""
@@ -145,3 +147,39 @@ def change(
 
 
 NONE = timedelta(0)
+_RENAME = """
+from dbops.operations.migrate import changes
+from dbops.operations.migrate.shapes.columns import Columns, New
+
+change = "users-full-name"
+phase = "expand"
+impact = "clients may use full_name"
+shape = Columns(
+    table="public.users",
+    old=("name",),
+    new=(New("full_name", "text", not_null=True),),
+    up={"full_name": "upper(r.name)"},
+    down={"name": "r.full_name"},
+    lossy=True,
+)
+"""
+
+
+@contextmanager
+def renamed(server: str, folder: Path, rows: int) -> Generator[Change]:
+    """Make a table `users` whose column `name` becomes `full_name`: `migrate up` was run, with triggers both ways."""
+    with changing.example(server, folder) as live:
+        tables = "CREATE TABLE users (id int PRIMARY KEY, name text NOT NULL DEFAULT 'nobody', visits int DEFAULT 0)"
+        live.revision(1, f"def upgrade() -> None:\n    op.execute({tables!r})\n\n\ndef downgrade() -> None: ...\n")
+        body = "def upgrade() -> None:\n    changes.expand(change, shape)\n\n\n"
+        live.revision(2, body + "def downgrade() -> None:\n    changes.undo(change, shape)\n", head=_RENAME)
+        _up(live, to="2026_01_01_0001")
+        live.execute(f"INSERT INTO users (id, name) SELECT n, 'user ' || n FROM generate_series(1, {rows}) n")
+        _up(live)
+        yield Change(live, "users-full-name")
+
+
+def _up(live: changing.Example, to: str | None = None) -> None:
+    with migrations.up(live.config, live.toml, changing.TARGET, live.run(), clock.now(), to=to) as one:
+        for step in one.plan.steps:
+            one.apply(step)
