@@ -287,6 +287,14 @@ def test_a_line_says_all_that_one_needs_to_know() -> None:
     )
 
 
+def test_nobody_guesses_how_long_it_takes_where_sizes_are_not_known() -> None:
+    [line] = told.lines([REWRITE], (), Sizes())
+    assert (line.at_least_s, line.at_most_s) == (None, None)
+    assert " s;" not in told.text(line)
+    [line] = told.lines([DROP], (), Sizes())
+    assert "under 0.1 s" in told.text(line), "no row is read for it"
+
+
 @pytest.mark.parametrize(
     ("mode", "blocks"),
     [
