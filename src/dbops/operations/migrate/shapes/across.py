@@ -48,27 +48,34 @@ _BODY = """        IF TG_OP = 'TRUNCATE' THEN
             END IF;
         ELSE
             PERFORM set_config('dbops.across', {new_row}, true);
-            UPDATE {there} AS n SET {assigned} FROM {here} AS r
-             WHERE {r_is_new} AND {n_is_before} AND ({differs});
-            IF NOT FOUND THEN
+            IF TG_OP = 'UPDATE' AND ({moved}) THEN -- an identity may not be named where it stays the same
+                EXECUTE 'UPDATE {there_text} AS n SET ' || concat_ws(', ', {moved_text})
+                    || ' FROM {here_text} AS r WHERE {r_is_2} AND {n_is_1}' USING OLD, NEW;
+            {update}END IF;
+            PERFORM {alike};
+            IF FOUND THEN
                 INSERT INTO {there} AS n ({columns}) OVERRIDING SYSTEM VALUE
                     SELECT {values} FROM {here} AS r
                      WHERE {r_is_new} AND NOT EXISTS (SELECT FROM {there} AS n WHERE {n_is_r})
-                ON CONFLICT ({key}) DO UPDATE SET {excluded};
-            END IF;
-            PERFORM FROM {here} AS r LEFT JOIN {there} AS n ON {n_is_r} WHERE {r_is_new} AND (n.{first} IS NULL OR {differs});
-            IF FOUND THEN -- triggers over there assign values of their own: those are taken back here
-                {settle}
+                ON CONFLICT ({key}) DO {on_conflict};
+                PERFORM {alike};
+                IF FOUND THEN -- triggers over there assign values of their own: those are taken back here
+                    {settle}
+                END IF;
             END IF;
         END IF;
 """
+_UPDATE = """ELSIF TG_OP = 'UPDATE' THEN
+                UPDATE {there} AS n SET {assigned} FROM {here} AS r WHERE {r_is_new} AND {n_is_r} AND ({differs});
+            """
+_ALIKE = """FROM {here} AS r LEFT JOIN {there} AS n ON {n_is_r}
+              WHERE {r_is_new} AND (n.{first} IS NULL OR {differs})"""
 _SETTLE = """UPDATE {here} AS n SET {assigned_back} FROM {there} AS r
-                 WHERE {n_is_r} AND {r_is_new} AND ({differs_back});
-                PERFORM FROM {here} AS r LEFT JOIN {there} AS n ON {n_is_r}
-                  WHERE {r_is_new} AND (n.{first} IS NULL OR {differs});
-                IF FOUND THEN
-                    {conflict}
-                END IF;"""
+                     WHERE {n_is_r} AND {r_is_new} AND ({differs_back});
+                    PERFORM {alike};
+                    IF FOUND THEN
+                        {conflict}
+                    END IF;"""
 _CONFLICT = """IF to_regprocedure('dbops.conflict(text)') IS NOT NULL THEN
                     EXECUTE 'SELECT dbops.conflict($1)' USING {change};
                 END IF;"""
@@ -179,26 +186,43 @@ def assigned(values: Mapping[str, str]) -> str:
 def _parts(change: str, way: Way) -> dict[str, str]:
     key = {column: f"r.{quoted(column)}" for column in way.key}
     every = {**key, **way.values}
-    conflict = _CONFLICT.format(change=literal(change))
+    pairs = [(f"OLD.{quoted(column)}", f"NEW.{quoted(column)}", quoted(column)) for column in way.key]
+    moved = [
+        f"CASE WHEN {old} IS DISTINCT FROM {new} THEN {literal(f'{name} = r.{name}')} END" for old, new, name in pairs
+    ]
     parts = {
         "here": way.here,
         "there": way.there,
+        "here_text": _inside(way.here),
+        "there_text": _inside(way.there),
         "every": literal(f"{change}:{EVERY_ROW}"),
         "first": quoted(way.key[0]),
         "old_row": row_of(change, "OLD", way.key),
         "new_row": row_of(change, "NEW", way.key),
+        "moved": " OR ".join(f"{old} IS DISTINCT FROM {new}" for old, new, _ in pairs),
+        "moved_text": ", ".join((*moved, *(literal(f"{quoted(c)} = ({told})") for c, told in way.values.items()))),
         "n_is_old": same("n", "OLD", way.key),
-        "n_is_before": " AND ".join(f"n.{quoted(c)} = coalesce(OLD.{quoted(c)}, NEW.{quoted(c)})" for c in way.key),
         "r_is_new": same("r", "NEW", way.key),
         "n_is_r": same("n", "r", way.key),
-        "differs": differs(every),
+        "n_is_1": _inside(same("n", "($1)", way.key)),
+        "r_is_2": _inside(same("r", "($2)", way.key)),
+        "differs": differs(way.values),
         "differs_back": differs(way.back),
-        "assigned": assigned(every),
+        "assigned": assigned(way.values),
         "assigned_back": assigned(way.back),
         "columns": ", ".join(map(quoted, every)),
         "values": ", ".join(f"({told})" for told in every.values()),
-        "excluded": ", ".join(f"{quoted(column)} = excluded.{quoted(column)}" for column in every),
+        "on_conflict": f"UPDATE SET {assigned({c: f'excluded.{quoted(c)}' for c in way.values})}"
+        if way.values
+        else "NOTHING",
         "key": ", ".join(map(quoted, way.key)),
-        "conflict": conflict,
+        "conflict": _CONFLICT.format(change=literal(change)),
     }
-    return {**parts, "settle": _SETTLE.format(**parts) if way.back else conflict}
+    parts["alike"] = _ALIKE.format(**parts)
+    parts["update"] = _UPDATE.format(**parts) if way.values else ""
+    return {**parts, "settle": _SETTLE.format(**parts) if way.back else parts["conflict"]}
+
+
+def _inside(text: str) -> str:
+    """Double the quotes of a text that stands in a literal."""
+    return text.replace("'", "''")

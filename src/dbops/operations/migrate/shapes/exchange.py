@@ -7,6 +7,7 @@ a table is taken before the names change and executed after, so that it binds to
 from dbops.operations.migrate.shapes.following import CHECK, WHO, block, filled
 
 _DECLARE = """    views_text text[] = '{}'; -- what is executed once the names are exchanged
+    views_drop text[] = '{}';
     policies_text text[] = '{}';
     triggers_text text[] = '{}';
     publications_text text[] = '{}';
@@ -14,27 +15,16 @@ _DECLARE = """    views_text text[] = '{}'; -- what is executed once the names a
     free text;
     next_value bigint;
     was_called boolean;
+    types regtype[] = ARRAY['smallint', 'integer', 'bigint'];
+    most bigint[] = ARRAY[32767, 2147483647, 9223372036854775807];
     olds oid[] = '{}'; -- materialized views, and what takes their places
     twins oid[] = '{}';
 """
 
 # Readers come from a view to its tables: so do we. OWNER TO whom it belongs already locks a view without its tables.
 _LOCK = """
-    FOR each IN
-        WITH RECURSIVE above (oid, depth) AS (
-            SELECT unnest(moved), 0
-            UNION
-            SELECT w.ev_class, a.depth + 1
-              FROM above a JOIN pg_depend d ON d.refclassid = 'pg_class'::regclass AND d.refobjid = a.oid
-               AND d.classid = 'pg_rewrite'::regclass
-              JOIN pg_rewrite w ON w.oid = d.objid AND w.ev_class <> a.oid WHERE a.depth < 64)
-        SELECT c.oid::regclass AS rel, c.relkind, c.relowner::regrole AS owner
-          FROM above a JOIN pg_class c ON c.oid = a.oid AND c.relkind IN ('v', 'm')
-         WHERE c.oid = ANY (moved) OR EXISTS (
-               SELECT FROM pg_depend d JOIN pg_rewrite w ON w.oid = d.objid AND w.ev_class = c.oid
-                WHERE d.classid = 'pg_rewrite'::regclass AND d.refclassid = 'pg_class'::regclass
-                  AND d.refobjid = ANY (moved))
-         GROUP BY c.oid, c.relkind, c.relowner ORDER BY max(a.depth) DESC, c.oid
+    FOR each IN SELECT v.oid::regclass AS rel, v.relkind, v.relowner::regrole AS owner FROM (@above@) v
+                 WHERE v.relkind = 'v' OR v.oid = ANY (moved) ORDER BY v.depth DESC, v.oid
     LOOP
         EXECUTE format('ALTER %s %s OWNER TO %s', CASE each.relkind WHEN 'm' THEN 'MATERIALIZED VIEW' ELSE 'VIEW' END,
                        each.rel, each.owner);
@@ -71,6 +61,46 @@ _LOCK = """
 """
 
 _TAKE_TEXTS = """
+    FOR each IN SELECT v.* FROM (@above@) v WHERE v.relkind = 'v' AND retyped ORDER BY v.depth, v.oid
+    LOOP
+        views_drop = format('DROP VIEW %s', each.oid::regclass) || views_drop;
+        views_text = views_text || format('CREATE VIEW %s%s AS %s', each.oid::regclass,
+            ' WITH (' || array_to_string(each.reloptions, ', ') || ')', pg_get_viewdef(each.oid));
+        views_text = views_text || format('ALTER VIEW %s OWNER TO %s', each.oid::regclass, each.relowner::regrole);
+        views_text = views_text || format('DO $revoke$ DECLARE who text; BEGIN '
+            'FOR who IN SELECT DISTINCT a.grantee::regrole FROM pg_class c, aclexplode(c.relacl) a '
+            'WHERE c.oid = %1$L::regclass AND a.grantee <> 0 AND a.grantee <> c.relowner '
+            'LOOP EXECUTE format(''REVOKE ALL ON %%s FROM %%s'', %1$L, who); END LOOP; '
+            'REVOKE ALL ON %1$s FROM PUBLIC; END $revoke$', each.oid::regclass);
+        FOR other IN SELECT format('COMMENT ON %s%s IS %L',
+                                   CASE d.objsubid WHEN 0 THEN 'VIEW ' ELSE 'COLUMN ' END || each.oid::regclass,
+                                   '.' || quote_ident(a.attname), d.description) AS text
+                       FROM pg_description d
+                       LEFT JOIN pg_attribute a ON a.attrelid = d.objoid AND a.attnum = d.objsubid AND d.objsubid > 0
+                      WHERE d.classoid = 'pg_class'::regclass AND d.objoid = each.oid
+                     UNION ALL
+                     SELECT format('GRANT %s ON %s TO %s%s', a.privilege_type, each.oid::regclass, @who@,
+                                   CASE WHEN a.is_grantable THEN ' WITH GRANT OPTION' END)
+                       FROM aclexplode(each.relacl) a WHERE a.grantee <> each.relowner
+                     UNION ALL
+                     SELECT format('GRANT %s (%I) ON %s TO %s%s', a.privilege_type, t.attname, each.oid::regclass,
+                                   @who@, CASE WHEN a.is_grantable THEN ' WITH GRANT OPTION' END)
+                       FROM pg_attribute t, aclexplode(t.attacl) a WHERE t.attrelid = each.oid
+                     UNION ALL
+                     SELECT pg_get_triggerdef(t.oid) FROM pg_trigger t
+                      WHERE t.tgrelid = each.oid AND NOT t.tgisinternal
+                     UNION ALL
+                     SELECT pg_get_ruledef(w.oid) FROM pg_rewrite w
+                      WHERE w.ev_class = each.oid AND w.rulename <> '_RETURN'
+                     UNION ALL
+                     SELECT format('ALTER VIEW %s ALTER %I SET DEFAULT %s', each.oid::regclass, t.attname,
+                                   pg_get_expr(f.adbin, f.adrelid))
+                       FROM pg_attrdef f JOIN pg_attribute t ON t.attrelid = f.adrelid AND t.attnum = f.adnum
+                      WHERE f.adrelid = each.oid
+        LOOP
+            views_text = views_text || other.text;
+        END LOOP;
+    END LOOP;
     FOR each IN SELECT DISTINCT w.oid, w.rulename, c.relkind, c.oid AS rel, c.reloptions
                   FROM pg_depend d JOIN pg_rewrite w ON w.oid = d.objid AND w.ev_class <> ALL (moved)
                   JOIN pg_class c ON c.oid = w.ev_class
@@ -78,6 +108,7 @@ _TAKE_TEXTS = """
                    AND d.refobjid = ANY (moved) ORDER BY w.oid
     LOOP
         IF each.relkind = 'v' AND each.rulename = '_RETURN' THEN
+            CONTINUE WHEN retyped;
             views_text = views_text || format('CREATE OR REPLACE VIEW %s%s AS %s', each.rel::regclass,
                 ' WITH (' || array_to_string(each.reloptions, ', ') || ')', pg_get_viewdef(each.rel));
         ELSE
@@ -164,6 +195,10 @@ _KEYS = """
 """
 
 _NAMES = """
+    FOREACH told IN ARRAY views_drop
+    LOOP
+        EXECUTE told;
+    END LOOP;
     free = '~dbops_' || md5(here::text || there::text);
     EXECUTE format('ALTER TABLE %s RENAME TO %I', here::regclass, free);
     EXECUTE format('ALTER TABLE %s RENAME TO %s', there::regclass, here_is);
@@ -262,8 +297,8 @@ _SEQUENCES = """
                        'MINVALUE %s MAXVALUE %s START WITH %s CACHE %s %s)', there::regclass, each.attname,
                        CASE each.attidentity WHEN 'a' THEN 'ALWAYS' ELSE 'BY DEFAULT' END, each.nspname, each.relname,
                        each.seqincrement, each.seqmin,
-                       CASE WHEN each.type = 'bigint'::regtype AND each.seqtypid = 'integer'::regtype
-                             AND each.seqmax = 2147483647 THEN 9223372036854775807 ELSE each.seqmax END,
+                       CASE each.seqmax WHEN most[array_position(types, each.seqtypid::regtype)]
+                                        THEN most[array_position(types, each.type)] ELSE each.seqmax END,
                        each.seqstart, each.seqcache, CASE WHEN each.seqcycle THEN 'CYCLE' ELSE 'NO CYCLE' END);
         PERFORM setval(format('%I.%I', each.nspname, each.relname)::regclass, next_value, was_called);
         FOR other IN SELECT a.privilege_type, @who@ AS who

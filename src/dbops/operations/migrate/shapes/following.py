@@ -29,6 +29,7 @@ DECLARE
     mark text = '~dbops_' || there::text || '_'; -- how the name of a twin begins
     views oid[]; -- materialized views that follow, those that others read first
     moved oid[]; -- the table and these
+    retyped boolean; -- a view would show other types: those above the table are made anew
     problems text[] = '{}';
     each record;
     other record;
@@ -56,6 +57,13 @@ DECLARE
     SELECT coalesce(array_agg(oid ORDER BY depth, oid), '{}') INTO views
       FROM (SELECT oid, max(depth) AS depth FROM follow WHERE depth > 0 GROUP BY oid) f;
     moved = here || views;
+    SELECT EXISTS (
+        SELECT FROM pg_depend d
+          JOIN pg_attribute a ON a.attrelid = here AND a.attnum = d.refobjsubid
+          JOIN pg_attribute n ON n.attrelid = there AND n.attname = a.attname
+         WHERE d.classid = 'pg_rewrite'::regclass AND d.refclassid = 'pg_class'::regclass AND d.refobjid = here
+           AND (a.atttypid, a.atttypmod, a.attcollation) <> (n.atttypid, n.atttypmod, n.attcollation))
+      INTO retyped;
 """
 _END = """    PERFORM set_config('search_path', path_was, true);
 END
@@ -80,6 +88,18 @@ _KEYS = """
                 SELECT FROM pg_attribute a WHERE a.attrelid = k.from_rel AND a.attname = c AND NOT a.attisdropped))
      ORDER BY k.from_rel, k.conname"""
 
+
+# The views above what moves, and how far above.
+ABOVE = """
+    WITH RECURSIVE above (oid, depth) AS (
+        SELECT unnest(moved), 0
+        UNION
+        SELECT w.ev_class, a.depth + 1
+          FROM above a JOIN pg_depend d ON d.refclassid = 'pg_class'::regclass AND d.refobjid = a.oid
+           AND d.classid = 'pg_rewrite'::regclass
+          JOIN pg_rewrite w ON w.oid = d.objid AND w.ev_class <> a.oid WHERE a.depth < 64)
+    SELECT c.*, a.depth FROM (SELECT a.oid, max(a.depth) AS depth FROM above a GROUP BY a.oid) a
+      JOIN pg_class c ON c.oid = a.oid AND c.relkind IN ('v', 'm')"""
 
 # What is bound to the table, or to a materialized view that follows it: column by column.
 _BOUND = """
@@ -113,6 +133,8 @@ CHECK = """
                             b.objid = ANY (moved)
                             OR EXISTS (SELECT FROM pg_class c
                                         WHERE c.oid = b.objid AND c.relkind IN ('i', 'I', 'S', 't'))
+                            OR EXISTS (SELECT FROM pg_class c -- its partitions come along
+                                        WHERE c.oid = b.objid AND c.relispartition AND b.refobjid = here)
                        WHEN 'pg_type'::regclass THEN
                             EXISTS (SELECT FROM pg_type t
                                      WHERE t.typrelid = ANY (moved) AND b.objid IN (t.oid, t.typarray))
@@ -174,6 +196,21 @@ CHECK = """
     LOOP
         problems = problems || each.what;
     END LOOP;
+    IF retyped THEN
+        FOR each IN SELECT v.oid, v.relkind FROM (@above@) v WHERE v.oid <> ALL (moved)
+        LOOP
+            IF each.relkind = 'm' THEN
+                problems = problems
+                    || format('materialized view %s reads a view whose types change', each.oid::regclass);
+            END IF;
+            FOR other IN SELECT DISTINCT pg_describe_object(d.classid, d.objid, 0) AS what FROM pg_depend d
+                          WHERE d.refclassid = 'pg_class'::regclass AND d.refobjid = each.oid AND d.deptype = 'n'
+                            AND d.classid <> 'pg_rewrite'::regclass
+            LOOP
+                problems = problems || format('%s needs a view whose types change', other.what);
+            END LOOP;
+        END LOOP;
+    END IF;
     IF problems <> '{}' THEN
         RAISE EXCEPTION '% cannot take the place of %: %', there_is, here_is,
             (SELECT string_agg(p, '; ' ORDER BY p) FROM unnest(problems) p)
@@ -314,6 +351,7 @@ def block(body: str, *, here: str, there: str, sign: str, declare: str = "", **p
     named = {
         "keys": filled(_KEYS, **{"from": _FROM, "to": _TO}),
         "bound": _BOUND,
+        "above": ABOVE,
         "who": WHO,
         "declare": declare,
         **parts,

@@ -9,6 +9,8 @@ After the exchange the new table serves under the old name, and the old one unde
 as long as it names columns that both have. A transaction that writes a row by the one name can run into a deadlock
 with another that writes the same row by the other name at the same moment; writers should keep to one of them.
 
+Prepared statements that show a column whose type is another afterwards fail once, at the exchange.
+
 Expressions see pg_catalog and the schema of the table, and should have the type of their column to the digit. A key
 that is deferrable, `json` (it knows no equality), partitions, inheritance and rules are refused.
 """
