@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
+EXAMPLE = "example"  # holds the worked changes of schemas; no service of the platform has it
 # Targets and their databases, as the platform names them.
 DATABASES = {
     "policycortex": "policycortex",
@@ -14,6 +15,7 @@ DATABASES = {
     "audit": "audit_db",
     "file_storage": "file_storage_db",
     "modernize": "modernize",
+    EXAMPLE: "example",
 }
 CLUSTER = "main"
 CACHE = "cache"

@@ -8,13 +8,14 @@ from pathlib import Path
 import pytest
 
 from dbops.operations.migrate import catalog, history
+from dbops.sandbox.facts import EXAMPLE
 
 from migrating import FOLDER, TARGETS, catalog_of, downgrade, expected, rows, upgrade
 
 
 def test_there_are_nine_of_them() -> None:
     assert len(TARGETS) == 9
-    assert sorted(path.name for path in (FOLDER / "postgres").iterdir() if path.is_dir()) == list(TARGETS)
+    assert sorted(path.name for path in (FOLDER / "postgres").iterdir() if path.is_dir()) == sorted([*TARGETS, EXAMPLE])
 
 
 @pytest.mark.parametrize("target", TARGETS)

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dbops.sandbox.seed import (
     agent_studio,
     audit,
+    example,
     file_storage,
     llm_agent,
     modernize,
@@ -27,4 +28,5 @@ TABLES: dict[str, Callable[[World], tuple[Table, ...]]] = {
     "validation": validation.tables,
     "modernize": modernize.tables,
     "file_storage": file_storage.tables,
+    "example": example.tables,
 }
