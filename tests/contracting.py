@@ -92,6 +92,16 @@ def alone(live: changing.Example) -> None:
             threading.Event().wait(0.01)
 
 
+def quiet(live: changing.Example) -> None:
+    """Wait until nobody is connected: what a killed run had sent is done, or undone."""
+    asked = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+    deadline = time.monotonic() + 30
+    with live.connect(live.admin) as connection:
+        while connection.execute(asked + " AND backend_type = 'client backend'").fetchone() != (0,):
+            assert time.monotonic() < deadline, "somebody stays connected"
+            threading.Event().wait(0.01)
+
+
 def rebase(live: changing.Example) -> None:
     """Take the baseline anew, as a switch would."""
     seen = baseline.look_at(live.config, changing.TARGET, live.run())

@@ -67,8 +67,9 @@ def test_a_contraction_is_written_committed_and_run(dbops: Dbops, live: changing
     assert "differs from what is committed" in changed["findings"][-1]["message"]
     (live.history / FILE).write_bytes(first)
     held = dbops("migrate", "up", "--yes", "--config", live.toml)
-    assert held.returncode != 0
+    assert held.returncode == 9
     assert "no gate was passed" in held.stderr
+    assert f"dbops migrate contract {CHANGE}" in held.stderr
     assert columns(live) == ["id", "name", "full_name"]
     done = ask(dbops, live, "contract", CHANGE, *UNLOOKED, "--yes")
     assert [step["id"] for step in done["data"]["steps"]] == ["leave", "2026_01_01_0002_contract"]
@@ -78,7 +79,7 @@ def test_a_contraction_is_written_committed_and_run(dbops: Dbops, live: changing
     again = ask(dbops, live, "contract", CHANGE)
     assert again["data"]["plans"][0]["outcome"] == "nothing to do"
     back = dbops("migrate", "down", "-t", changing.TARGET, "--to", renaming.EXPAND, "--yes", "--config", live.toml)
-    assert back.returncode != 0
+    assert back.returncode == 9
     assert "cannot be made anew" in back.stderr
 
 

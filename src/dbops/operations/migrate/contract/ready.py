@@ -13,7 +13,7 @@ from dbops.engine.plan import Plan, Ready, Step
 from dbops.engine.run import Run
 from dbops.errors import CouldNotVerify, Refused, UsageError
 from dbops.operations.migrate import apply as revising
-from dbops.operations.migrate import asking, checksum, drift, history, open_changes
+from dbops.operations.migrate import asking, checksum, complete, drift, history, open_changes
 from dbops.operations.migrate import check as refusing
 from dbops.operations.migrate import plan as revisions
 from dbops.operations.migrate.contract import check, committed, plan, written
@@ -78,8 +78,8 @@ def contract(
     ramp: Ramp = _RAMP,
 ) -> Generator[Ready[plan.Action]]:
     """Plan the contraction of a change whose gates are open. Lock subjects: change:NAME, schema."""
-    if _is_contracted(config, path, target, run, change):
-        yield Ready(Plan(target, f"contract {change}: it is contracted"), _nothing)
+    if (why := _nothing_left(config, path, target, run, change)) is not None:
+        yield Ready(Plan(target, f"contract {change}: {why}"), _nothing)
         return
     with open_changes.at_work(config, path, target, run, change) as work, ExitStack() as stack:
         guards = [work.guard]
@@ -121,8 +121,8 @@ def write(
     told: list[Gate] | None = None,
 ) -> Generator[Ready[plan.Action]]:
     """Plan to write the revision that contracts, behind the head. Lock subject: change:NAME."""
-    if _is_contracted(config, path, target, run, change):
-        yield Ready(Plan(target, f"write the revision that contracts {change}: it is contracted"), _nothing)
+    if (why := _nothing_left(config, path, target, run, change)) is not None:
+        yield Ready(Plan(target, f"write the revision that contracts {change}: {why}"), _nothing)
         return
     with open_changes.at_work(config, path, target, run, change) as work:
         _refuse(work)
@@ -150,9 +150,14 @@ def _no_revision(step: Step[revisions.Action]) -> None:
     raise AssertionError(f"no revision is run: {step.id}")
 
 
-def _is_contracted(config: Config, path: Path, target: str, run: Run, change: str) -> bool:
+def _nothing_left(config: Config, path: Path, target: str, run: Run, change: str) -> str | None:
     with open_changes.connected(config, path, target, run) as (known, _):
-        return open_changes.one(known, change).contracted
+        found = open_changes.one(known, change)
+    if found.contracted:
+        return "it is contracted"
+    if found.shape is not None and complete.nothing_goes_away(change, found.shape):
+        return "nothing of it goes away"
+    return None
 
 
 def _refuse(work: Work) -> None:

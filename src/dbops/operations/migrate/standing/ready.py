@@ -12,6 +12,7 @@ from dbops.operations.migrate import check as refusing
 from dbops.operations.migrate import checksum, drift, history, record
 from dbops.operations.migrate.compare import triggers
 from dbops.operations.migrate.compare.facts import COMPARED
+from dbops.operations.migrate.complete import is_complete
 from dbops.operations.migrate.contract import check, clients
 from dbops.operations.migrate.contract.facts import LOOKED, OVERRIDE, REHEARSED, Facts, Passed, Proof
 from dbops.operations.migrate.contract.uses import Old
@@ -92,7 +93,9 @@ def _open(known: History, seen: Seen) -> Iterator[tuple[str, tuple[Revision, ...
         revisions = tuple(one for one in known.revisions if one.change == name)
         ended = any(one.phase in {"contract", "rollback"} and one.id in done for one in revisions)
         begun = any(one.phase == "expand" and one.id in done for one in revisions)
-        if ended or (not begun and seen.lives.get(name, Life()).state in _DONE):
+        state = seen.lives.get(name, Life()).state
+        shape = next((one.shape for one in reversed(revisions) if one.phase == "expand"), None)
+        if ended or (not begun and state in _DONE) or (shape is not None and is_complete(name, shape, state)):
             continue
         yield name, revisions
 
