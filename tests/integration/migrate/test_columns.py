@@ -210,10 +210,13 @@ def test_names_may_be_weird(admin: Client) -> None:
     admin.execute("""CREATE TABLE "Weird "" Table's" (id int PRIMARY KEY, "Na'me" text NOT NULL DEFAULT '100%%')""")
     admin.execute("""INSERT INTO "Weird "" Table's" VALUES (1, DEFAULT), (2, 'x')""")
     change = "a-change-with-a-very-long-name-that-does-not-fit-into-63-bytes"
+    before = shaping.rows(admin, "SELECT pg_get_expr(adbin, adrelid) FROM pg_attrdef")
     shaping.expand(admin, shape, change)
+    assert shaping.rows(admin, "SELECT pg_get_expr(adbin, adrelid) FROM pg_attrdef") == []
     assert shaping.fill(admin, shape) == 2
     admin.execute("""INSERT INTO "Weird "" Table's" VALUES (3)""")
     shaping.undo(admin, shape, change)
+    assert shaping.rows(admin, "SELECT pg_get_expr(adbin, adrelid) FROM pg_attrdef") == before
     shaping.expand(admin, shape, change)
     shaping.fill(admin, shape)
     assert clean(admin, shape)
@@ -273,7 +276,7 @@ def test_a_column_belongs_to_one_open_change(admin: Client) -> None:
     admin.execute("CREATE TABLE people (id int PRIMARY KEY, name text, other text)")
     shaping.expand(admin, _rename("name", "full_name"))
     for old in ("name", "full_name"):
-        with pytest.raises(errors.ObjectInUse, match="still open: ~dbops_down_insert_the-change"):
+        with pytest.raises(errors.ObjectInUse, match="still open: ~dbops_conflict_insert_the-change"):
             shaping.expand(admin, _rename(old, "label"), "another")
     shaping.expand(admin, _rename("other", "label"), "another")
     admin.execute("INSERT INTO people (id, name, label) VALUES (1, 'a', 'b')")

@@ -25,14 +25,15 @@ from dataclasses import dataclass
 
 from dbops.engine.plan import literal
 from dbops.operations.migrate.shapes import names
-from dbops.operations.migrate.shapes.guarded import beside, block, oid, quoted
+from dbops.operations.migrate.shapes.guarded import beside, block, quoted
 from dbops.operations.migrate.shapes.shape import Do
 
 BACKFILL = "dbops.backfill"  # a setting: in the transactions of a backfill, the change that it is of
 PATH = "pg_catalog, public, pg_temp"  # as revisions have it: expressions are resolved so, whoever writes
 
-_TRIGGERS = ("down_insert", "down_update", "up_insert", "up_update")  # in the order in which they fire
-_FUNCTIONS = ("down", "up")
+# In the order in which they fire. What counts conflicts stands apart: where there is none, it costs no call.
+_TRIGGERS = ("conflict_insert", "conflict_update", "down_insert", "down_update", "up_insert", "up_update")
+_FUNCTIONS = ("conflict", "down", "up")
 _TOKEN = re.compile(r"""'(?:[^']|'')*'|"(?:[^"]|"")*"|\$(\w*)\$.*?\$\1\$|(?<![\w.$"])r\.""", re.DOTALL | re.IGNORECASE)
 # What resolves to the same under any search_path: columns, literals, casts, and what is syntax.
 _PLAIN = re.compile(
@@ -71,8 +72,9 @@ def install(change: str, dual: Dual) -> tuple[Do, ...]:
     """Make the triggers, once the new columns are there; take the defaults of the old ones over."""
     return (
         Do(_take_over(change, dual)),
-        Do(_function(change, dual, "down", dual.down, dual.old, conflict=True)),
-        Do(_function(change, dual, "up", dual.up, dual.new)),
+        Do(function(change, dual.table, "conflict", _counting(change), ())),
+        Do(_function(change, dual, "down", dual.down)),
+        Do(_function(change, dual, "up", dual.up)),
         *(Do(_trigger(change, dual, kind)) for kind in _TRIGGERS),
         Do(always(dual.table, [names.name(kind, change, dual.table) for kind in _TRIGGERS])),
     )
@@ -123,21 +125,10 @@ def fixed_path(expressions: Sequence[str]) -> str:
     return "" if all(_PLAIN.sub("", one) == "" for one in expressions) else f" SET search_path = {PATH}"
 
 
-def _function(
-    change: str,
-    dual: Dual,
-    kind: str,
-    expressions: Mapping[str, str],
-    columns: Sequence[str],
-    *,
-    conflict: bool = False,
-) -> str:
-    # In an INSERT, old is NULL: there a value that was given has changed.
-    changed = " OR ".join(f"r.{quoted(name)} IS DISTINCT FROM old.{quoted(name)}" for name in columns)
-    told = f"    IF {changed} THEN\n{_count(change)}\n    END IF;\n" if conflict else ""
-    assigned = "".join(f"    r.{quoted(name)} := ({expressions[name]});\n" for name in columns)
-    body = f"DECLARE\n    r ALIAS FOR new;\nBEGIN\n{told}{assigned}    RETURN r;\nEND"
-    return function(change, dual.table, kind, body, list(expressions.values()))
+def _function(change: str, dual: Dual, kind: str, values: Mapping[str, str]) -> str:
+    assigned = "".join(f"    r.{quoted(name)} := ({expression});\n" for name, expression in values.items())
+    body = f"DECLARE\n    r ALIAS FOR new;\nBEGIN\n{assigned}    RETURN r;\nEND"
+    return function(change, dual.table, kind, body, list(values.values()))
 
 
 def function(change: str, table: str, kind: str, body: str, expressions: Sequence[str]) -> str:
@@ -149,13 +140,14 @@ def function(change: str, table: str, kind: str, body: str, expressions: Sequenc
     return f"{head}{fixed_path(expressions)} AS {tag}\n{body}\n{tag}"
 
 
-def _count(change: str) -> str:
+def _counting(change: str) -> str:
     """Count a conflict where the ledger is there and lets us; the write goes on whatever becomes of the count."""
-    return f"""        BEGIN
-            PERFORM dbops.conflict({literal(change)});
-        EXCEPTION WHEN undefined_function OR invalid_schema_name OR undefined_table OR insufficient_privilege THEN
-            NULL;
-        END;"""
+    return f"""BEGIN
+    PERFORM dbops.conflict({literal(change)});
+    RETURN new;
+EXCEPTION WHEN undefined_function OR invalid_schema_name OR undefined_table OR insufficient_privilege THEN
+    RETURN new;
+END"""
 
 
 def _trigger(change: str, dual: Dual, kind: str) -> str:
@@ -172,16 +164,21 @@ def _when(change: str, dual: Dual, kind: str) -> str:
     """Conditions cost far less than a call: most rows meet none of them."""
     new_changed = " OR ".join(f"NEW.{quoted(name)} IS DISTINCT FROM OLD.{quoted(name)}" for name in dual.new)
     old_changed = " OR ".join(f"NEW.{quoted(name)} IS DISTINCT FROM OLD.{quoted(name)}" for name in dual.old)
+    old_given = " OR ".join(f"NEW.{quoted(name)} IS NOT NULL" for name in dual.old)
+    new_given = as_new(dual.given)
     disagree = f"({as_new(dual.differs_up)}) AND ({as_new(dual.differs_down)})"
-    given = as_new(dual.given)
     match kind:
+        case "conflict_insert":
+            return f"({old_given}) AND ({new_given}) AND {disagree}"
+        case "conflict_update":
+            return f"({old_changed}) AND ({new_changed}) AND {disagree}"
         case "down_insert":
-            return f"({given}) AND {disagree}"
+            return f"({new_given}) AND {disagree}"
         case "down_update":
             no_filling = f"pg_catalog.current_setting({literal(BACKFILL)}, true) IS DISTINCT FROM {literal(change)}"
             return f"({new_changed}) AND {disagree} AND {no_filling}"
         case "up_insert":
-            return f"NOT ({given})"
+            return f"NOT ({new_given})"
         case _:
             return f"({old_changed}) AND NOT ({new_changed})"
 
@@ -219,7 +216,7 @@ BEGIN
     FOR one IN
         SELECT a.attname, pg_get_expr(d.adbin, d.adrelid) AS told
           FROM pg_attribute a JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
-         WHERE a.attrelid = {oid(dual.table)} AND a.attname = ANY({old}) AND a.attgenerated = '' ORDER BY a.attnum
+         WHERE a.attrelid = named AND a.attname = ANY({old}) AND a.attgenerated = '' ORDER BY a.attnum
     LOOP
         EXECUTE format('ALTER TABLE %s ALTER COLUMN %I DROP DEFAULT', named, one.attname);
         body := body || format(E'    IF r.%1$I IS NULL THEN\\n        r.%1$I := %2$s;\\n    END IF;\\n',
