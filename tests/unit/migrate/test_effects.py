@@ -61,3 +61,37 @@ def test_the_books_of_alembic_are_no_part_of_a_revision() -> None:
     assert effects.is_bookkeeping("UPDATE alembic_version SET version_num='b' WHERE alembic_version.version_num = 'a'")
     assert effects.is_bookkeeping("BEGIN")
     assert not effects.is_bookkeeping("CREATE TABLE alembic_versions (id int)")
+
+
+def test_names_are_told_as_the_catalog_tells_them() -> None:
+    told = effects.made(
+        (
+            'CREATE TABLE app."Big Things" (id int)',
+            "CREATE TABLE Users (id int)",
+            'CREATE UNIQUE INDEX CONCURRENTLY "By It" ON ONLY app."Big Things" (id)',
+            'CREATE INDEX IF NOT EXISTS by_it ON "public"."Big" (id)',
+            "CREATE TRIGGER t BEFORE INSERT ON app.things FOR EACH ROW EXECUTE FUNCTION f()",
+            "CREATE TABLE app.p1 PARTITION OF app.things DEFAULT",
+        )
+    )
+    assert told == {
+        "table app.Big Things",
+        "table users",
+        "index app.By It",
+        "index by_it",
+        "trigger app.things.t",
+    }
+    assert effects.taken(("DROP INDEX CONCURRENTLY IF EXISTS app.by_it",)) == {"index app.by_it"}
+
+
+def test_what_may_be_there_before_is_told_apart() -> None:
+    statements = (
+        "CREATE INDEX CONCURRENTLY a ON t (a)",
+        "CREATE TABLE IF NOT EXISTS t (a int)",
+        "CREATE INDEX b ON t (b)",
+    )
+    assert effects.ensured(statements) == {"index a", "table t"}
+
+
+def test_a_query_that_yields_statements_is_one_statement_of_a_script() -> None:
+    assert effects.split(f"SELECT 1\n{effects.ASKED};\n\nSELECT 2;") == [f"SELECT 1\n{effects.ASKED}", "SELECT 2"]

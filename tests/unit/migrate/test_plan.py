@@ -7,7 +7,10 @@ from hypothesis import strategies as st
 
 from dbops.engine.plan import Risk, Statement
 from dbops.operations.migrate import check, plan
-from dbops.operations.migrate.facts import BASE, Database, History, Revision
+from dbops.operations.migrate.facts import BASE, Database, History, Invalid, Revision
+from dbops.operations.migrate.shapes.constraint import Constraint
+from dbops.operations.migrate.shapes.guarded import partition_name
+from dbops.operations.migrate.shapes.index import Index
 
 LEDGER = (Statement("CREATE SCHEMA dbops"),)
 
@@ -35,9 +38,11 @@ def worlds(draw: st.DrawFn) -> tuple[History, Database]:
     """A database that its history has brought somewhere."""
     history = draw(histories())
     done = history.revisions[: draw(st.integers(0, len(history.revisions)))]
+    left = draw(st.frozensets(st.sampled_from([f"ix{n}" for n in range(len(done), 8)])))
     return history, Database(
+        invalid=tuple(Invalid("public", name, "t") for name in sorted(left)),
         stamps=(done[-1].id,) if done else (),
-        objects=frozenset(name for one in done for name in one.makes),
+        objects=frozenset(name for one in done for name in one.makes) | {f"index {name}" for name in left},
         filled=draw(st.frozensets(st.sampled_from(["t0", "t1"]))),
         extensions=history.extensions if done else draw(st.frozensets(st.sampled_from(["pgcrypto"]))),
         untrusted=frozenset({"pg_stat_statements"}),
@@ -56,7 +61,12 @@ def after(history: History, database: Database, action: plan.Action) -> Database
             return replace(database, roles=database.roles | {name})
         case plan.InstallLedger():
             return replace(database, ledger=1)
+        case plan.DropInvalid(name):
+            kept = tuple(one for one in database.invalid if f"public.{one.name}" != name)
+            gone = {f"index {name.removeprefix('public.')}"}
+            return replace(database, invalid=kept, objects=database.objects - gone)
         case plan.Upgrade(name):
+            assert not known[name].makes & database.objects
             return replace(database, stamps=(name,), objects=database.objects | known[name].makes)
         case plan.Downgrade(name, to):
             stamps = () if to == BASE else (to,)
@@ -100,7 +110,8 @@ def test_down_takes_back_what_up_has_done_and_no_more(world: tuple[History, Data
     steps = plan.down(history, full, to, {}).steps
     found = carried_out(history, full, [step.action for step in steps])
     assert (found.stamp or BASE) == to
-    assert found.objects == frozenset(name for one in history.until(found.stamp) for name in one.makes)
+    strange = {f"index {one.name}" for one in found.invalid}
+    assert found.objects - strange == frozenset(name for one in history.until(found.stamp) for name in one.makes)
     assert all(step.risk is Risk.BLOCKS for step in steps)
 
 
@@ -149,3 +160,42 @@ def test_an_object_that_a_later_revision_drops_is_not_missed() -> None:
     dropping = Revision("r1", "drop", ("DROP INDEX ix0",), takes=frozenset({"index ix0"}))
     history = History("orders", "/migrations", (revision(0), dropping))
     assert refused(history, Database(stamps=("r1",), objects=frozenset({"table t0"}))) == []
+
+
+def leftover(name: str, *, builder: int | None = None) -> Database:
+    return Database(objects=frozenset({f"index {name}"}), invalid=(Invalid("public", name, "t", builder=builder),))
+
+
+def test_an_invalid_index_is_dropped_right_before_the_revision_that_makes_it() -> None:
+    history = History("orders", "/migrations", (revision(0), revision(1)))
+    dropped = plan.DropInvalid("public.ix1")
+    assert up(history, replace(leftover("ix1"), ledger=1)) == [plan.Upgrade("r0"), dropped, plan.Upgrade("r1")]
+    assert dropped not in up(history, replace(leftover("other"), ledger=1))
+    assert dropped not in up(history, replace(leftover("ix1"), ledger=1), to="r0")
+
+
+def test_an_index_that_somebody_builds_is_neither_dropped_nor_waited_for() -> None:
+    history = History("orders", "/migrations", (revision(0),))
+    building = leftover("ix0", builder=77)
+    assert not any(isinstance(action, plan.DropInvalid) for action in up(history, building))
+    assert "is being built by backend 77" in refused(history, building)[0]
+
+
+def test_what_a_revision_may_meet_is_no_stranger() -> None:
+    meeting = replace(revision(0), ensures=frozenset({"index ix0"}))
+    history = History("orders", "/migrations", (meeting,))
+    assert refused(history, Database(objects=frozenset({"index ix0"}))) == []
+    assert refused(history, Database(objects=frozenset({"table t0"}))) != []
+
+
+def test_the_parts_of_an_index_on_partitions_belong_to_its_revision() -> None:
+    for shape in (
+        Index('app."Big"', "ix", "(a)", partitioned=True),
+        Constraint('app."Big"', "ix", "UNIQUE (a)", partitioned=True),
+    ):
+        one = Revision("r0", "parts", (), shape=shape)
+        part = Invalid("app", partition_name("ix", "p1"), "app.p1", partition_of="app.Big")
+        assert plan.is_of(one, part)
+        assert not plan.is_of(one, replace(part, partition_of="app.Other"))
+        assert not plan.is_of(one, replace(part, name="mine"))
+    assert not plan.is_of(replace(one, shape=Index('app."Big"', "ix", "(a)")), part)
