@@ -21,6 +21,7 @@ from dbops.operations.migrate import ready as migrations
 from dbops.operations.migrate.backfill import ready
 from dbops.operations.migrate.backfill.facts import Wanted
 from dbops.servers import postgres as pg
+from loading import Ask, Client, under_load
 
 Fresh = Callable[[], AbstractContextManager[changing.Example]]
 ROWS = int(os.environ.get("DBOPS_BENCHMARK_ROWS", "300000"))
@@ -134,6 +135,36 @@ def test_a_backfill_is_nearly_as_fast_as_the_bare_loop_and_far_faster_than_the_p
     assert best["ours"] >= 10 * best["peer"]
 
 
+_WAITED_MS = 550  # the shortest lock_timeout of the house is 500 ms
+_CLIENTS = (
+    Client(
+        "old",
+        (Ask("UPDATE users SET name = %s WHERE id = %s", lambda r: (f"old {r.random()}", r.randrange(1, ROWS))),),
+    ),
+    Client(
+        "new",
+        (Ask("UPDATE users SET display_name = %s WHERE id = %s", lambda r: (f"n {r.random()}", r.randrange(1, ROWS))),),
+    ),
+    Client("inserts", (Ask("INSERT INTO users (name) VALUES (%s)", lambda r: (f"late {r.random()}",)),)),
+    Client("reader", (Ask("SELECT name, display_name FROM users WHERE id = %s", lambda r: (r.randrange(ROWS),)),)),
+)
+
+
+def test_nobody_of_the_application_fails_or_waits_long_while_rows_are_filled(fresh: Fresh) -> None:
+    with fresh() as live:
+        expanded(live)
+        with under_load(live.app, _CLIENTS, long_read="SELECT count(*) FROM users", long_read_s=30) as load:
+            seconds = timed(lambda: filled(live))
+        print(
+            f"{load.transactions} transactions in {seconds:.1f} s, p99 {load.p99_ms:.0f} ms, longest"
+            f" {load.longest_ms:.0f} ms, longest wait for a lock {load.longest_wait_ms:.0f} ms"
+        )
+        assert load.failures == {}
+        assert load.longest_wait_ms <= _WAITED_MS
+        differ = "SELECT count(*)::int FROM users WHERE display_name IS DISTINCT FROM coalesce(name, 'placeholder')"
+        assert live.execute(differ) == [(0,)]
+
+
 def expanded(live: changing.Example) -> None:
     """Run `migrate up`, with rows of before: triggers both ways are there, nothing is filled."""
     live.revision(1, "def upgrade() -> None:\n    pass\n\n\ndef downgrade() -> None:\n    pass\n")
@@ -160,6 +191,12 @@ def settled(live: changing.Example) -> None:
 def ours(live: changing.Example) -> float:
     expanded(live)
     settled(live)
+    took = timed(lambda: filled(live))
+    assert live.execute("SELECT count(*)::int FROM users WHERE display_name = 'placeholder'") == [(ROWS,)]
+    return ROWS / took
+
+
+def filled(live: changing.Example) -> None:
     opening = ready.backfill(
         live.config,
         live.toml,
@@ -172,9 +209,8 @@ def ours(live: changing.Example) -> float:
     )
     with opening as one:
         assert [step.id for step in one.plan.steps] == ["analyze", "fill"]
-        took = timed(lambda: [one.apply(step) for step in one.plan.steps])
-    assert live.execute("SELECT count(*)::int FROM users WHERE display_name = 'placeholder'") == [(ROWS,)]
-    return ROWS / took
+        for step in one.plan.steps:
+            one.apply(step)
 
 
 def bare(live: changing.Example) -> float:

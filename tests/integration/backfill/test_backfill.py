@@ -91,7 +91,8 @@ def test_a_run_goes_on_where_the_one_before_it_ended(things: filling.Change) -> 
         things.fill(on_progress=end, most_rows=500)
     assert things.life.state is State.BACKFILLING
     ((seen, _, done),) = things.jobs(COUNTED)
-    assert (seen, done) == (2000, False)
+    assert 2000 <= seen < ROWS
+    assert not done
     assert things.steps()[-1] == "fill"  # perhaps with new statistics before
     assert things.fill() == []
     assert things.ask(FILLED) == ROWS

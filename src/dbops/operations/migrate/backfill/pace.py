@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import timedelta
 
-FIRST_ROWS = 1_000
+FIRST_ROWS = 200  # whoever waits for the first batch waits for a statement that nobody has timed yet
 _ROOM = 0.6  # a batch that takes less than this share of its time may double
 _SLACK = 1.2
 _RECENT = 30

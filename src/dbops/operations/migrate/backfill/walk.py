@@ -27,8 +27,8 @@ from dbops.stores import postgres
 from dbops.stores.postgres import Connection
 
 _LOCK = timedelta(milliseconds=200)  # far below deadlock_timeout: nobody of the application is chosen as a victim
-_STATEMENT = timedelta(seconds=5)
 _ONE_ROW = timedelta(seconds=60)
+_OVER = 2.5  # times what a batch may take, and it is given up: others wait for its rows meanwhile
 _POLL_S = 0.25
 _LARGE_BLOCKS = 1_000  # below, reading all of a table is cheap
 
@@ -105,10 +105,11 @@ def walk(doing: Doing, part: Part) -> None:
 
 
 def _batch(doing: Doing, connection: Connection, going: _Going, rows: int) -> jobs.Chunk:
-    facts, began = doing.facts, clock.monotonic()
+    facts = doing.facts
+    stretch = batches.next_of(connection, facts.table, going.left, rows)  # before any row is locked
+    began = clock.monotonic()
     with connection.transaction():
-        _settle(doing, connection, _ONE_ROW if rows == 1 else _STATEMENT)
-        stretch = batches.next_of(connection, facts.table, going.left, rows)
+        _settle(doing, connection, _ONE_ROW if rows == 1 else doing.wanted.batch * _OVER)
         text = facts.filling.statement.replace(ROWS, stretch.range.rows(facts.table.key)).encode()
         if not going.tried:
             _look_at_plan(doing, connection, text)
@@ -205,11 +206,11 @@ def _rows(connection: Connection, oid: int) -> list[Any]:
 def _set_aside(doing: Doing, connection: Connection, going: _Going, reason: str) -> None:
     """Go on behind the row, and remember it with its key alone."""
     facts = doing.facts
+    stretch = batches.next_of(connection, facts.table, going.left, 1)
+    if not stretch.full or stretch.range.high is None:  # somebody has deleted it: nothing is left to set aside
+        return
     with connection.transaction():
-        _settle(doing, connection, _STATEMENT)
-        stretch = batches.next_of(connection, facts.table, going.left, 1)
-        if not stretch.full or stretch.range.high is None:  # somebody has deleted it: nothing is left to set aside
-            return
+        _settle(doing, connection, _ONE_ROW)
         jobs.set_aside(connection, going.part, stretch.range.high, reason)
         chunk = jobs.Chunk(stretch.range.high, stretch.rows, 0, 1, 0, last=False)
         jobs.advance(connection, doing.run, going.part, chunk)
