@@ -378,6 +378,16 @@ def test_a_generated_secret_is_closed_to_others_and_never_replaces_another(tmp_p
     assert path.read_text() == f"{value}\n"
 
 
+def test_the_dsn_of_a_replica_is_read_as_any_other(write: Write) -> None:
+    target = '[cluster.main]\ndsn = ""\n[postgres.a]\ncluster = "main"\ndsn = ""\n'
+    assert "postgres.a.replicas.1: holds a literal password" in problems(
+        write(f'{target}replicas = ["host=b", "host=c password=hunter22"]\n')
+    )
+    assert "postgres.a.replicas.0: has no word 'hsot'" in problems(write(f'{target}replicas = ["hsot=b"]\n'))
+    config = load(write(f'{target}replicas = ["host=${{STANDBY}}"]\n')).config
+    assert [(one.key, one.reference) for one in references.tried(config)] == [("postgres.a.replicas.0", "${STANDBY}")]
+
+
 # ── What config prints ───────────────────────────────────────────────────────────────────────────
 
 

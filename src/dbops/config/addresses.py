@@ -5,7 +5,7 @@ A variable may stand for anything, so what holds one is only judged where the re
 
 import re
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, cast
 
 from dbops.config.fields import VARIABLE
 from dbops.config.raw import Raw, key, near, table, tables
@@ -27,6 +27,10 @@ def problems(raw: Raw) -> Iterator[str]:
     for section in ("cluster", "postgres"):
         for name, place in tables(raw, section):
             yield from _told(f"{section}.{key(name)}.dsn", _dsn(place.get("dsn")))
+    for name, place in tables(raw, "postgres"):
+        replicas = place.get("replicas")
+        for number, replica in enumerate(cast("list[Any]", replicas) if isinstance(replicas, list) else ()):
+            yield from _told(f"postgres.{key(name)}.replicas.{number}", _dsn(replica))
     for name, place in tables(raw, "redis"):
         yield from _told(f"redis.{key(name)}.url", _url(place.get("url"), ("redis", "rediss", "unix")))
     for section in ("cosmos", "search"):

@@ -41,6 +41,10 @@ def _all(config: Config) -> Iterator[tuple[str, str, str | SecretFile]]:
     for section, places in (("cluster", config.cluster), ("postgres", config.postgres)):
         for name, place in places.items():
             yield from _of(name, f"{section}.{name}", place, ("dsn",), ("password",))
+    for name, place in config.postgres.items():
+        for number, replica in enumerate(place.replicas):
+            for variable in dict.fromkeys(variables(replica)):
+                yield name, f"postgres.{name}.replicas.{number}", f"${{{variable}}}"
     for name, redis in config.redis.items():
         yield from _of(name, f"redis.{name}", redis, ("url", "username"), ("password",))
     for name, cosmos in config.cosmos.items():

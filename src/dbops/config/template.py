@@ -39,6 +39,7 @@ dsn = "host=db.example.internal user=orders_owner dbname=orders"
 password = "${ORDERS_OWNER_PASSWORD}"
 tls = { mode = "verify-full" }
 owner = "{target}_owner"
+# replicas = ["host=standby.example.internal user=orders_owner dbname=orders"]   # 'migrate verify' reads there
 
 # Materialized views with a schedule are kept fresh by 'dbops matview refresh --stale' from cron, or '--every 1m'.
 [postgres.orders.view.daily_sales]

@@ -145,7 +145,7 @@ def entry(minutes: int, kind: str, **detail: Any) -> Told:
 
 
 def back(state: State, *entries: Told, **more: Any) -> back_facts.Facts:
-    base = back_facts.Facts("db", "c", Life(state, entries=entries), HERE, 10, compares_back=True, later=(), expand="e")
+    base = back_facts.Facts("db", "c", Life(state, entries=entries), HERE, 10, True, True, (), "e")
     return replace(base, **more)
 
 

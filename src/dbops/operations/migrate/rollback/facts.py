@@ -31,6 +31,7 @@ class Facts:
     life: Life
     here: Place
     percent: int
+    compares: bool  # there is a copy of something
     compares_back: bool
     later: tuple[str, ...]  # revisions that were run after its expand revision
     expand: str = ""

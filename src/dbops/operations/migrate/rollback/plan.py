@@ -102,9 +102,9 @@ def _undo(facts: Facts) -> list[Step[Action]]:
 
 def _notes(facts: Facts) -> tuple[str, ...]:
     told: list[str] = []
-    if not facts.compares_back:
+    if facts.compares and not facts.compares_back:
         told.append("there is no comparison for the way back: what was written to the new alone would be lost")
-    elif facts.life.state not in FILLED:
+    elif facts.compares and facts.life.state not in FILLED:
         told.append(f"it is {facts.life.state}: rows that are not filled yet cannot be compared back")
     if facts.conflicts:
         told.append(f"{facts.conflicts} writes set old and new to values that disagree: the old has kept its own")

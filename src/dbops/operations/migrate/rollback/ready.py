@@ -87,6 +87,7 @@ def _facts(config: Config, path: Path, work: Work, overrides: Sequence[Override]
         change.life,
         known.here,
         change.percent,
+        bool(work.comparisons),
         any(one.way == "back" for one in work.comparisons),
         later,
         expand.id,
