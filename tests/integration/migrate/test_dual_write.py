@@ -147,6 +147,18 @@ def test_a_policy_judges_what_the_row_has_in_the_end(admin: Client, app: Client)
         app.execute("INSERT INTO users (id, full_name) VALUES (7, 'forbidden')")
 
 
+def test_who_may_write_the_old_column_alone_may_write_the_new_one(admin: Client, app: Client) -> None:
+    name = app.info.user
+    shaping.run(admin, f"REVOKE ALL ON users FROM {name}")
+    shaping.run(admin, f"GRANT INSERT (id, name), UPDATE (name), SELECT (id) ON users TO {name}")
+    shaping.expand(admin, RENAME)
+    app.execute("INSERT INTO users (id, full_name) VALUES (7, 'Dot')")
+    app.execute("UPDATE users SET full_name = 'Eve'")
+    assert both(admin, 7) == ("Eve", "Eve")
+    with pytest.raises(errors.InsufficientPrivilege):
+        app.execute("SELECT full_name FROM users")
+
+
 def test_where_both_sides_disagree_the_new_one_decides_and_it_is_counted(admin: Client, app: Client) -> None:
     shaping.expand(admin, RENAME)
     app.execute("INSERT INTO users (id, name, full_name) VALUES (7, 'old', 'new')")

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from dbops.engine.plan import literal
 from dbops.operations.migrate.shapes import dual
+from dbops.operations.migrate.shapes.carried import grants
 from dbops.operations.migrate.shapes.dual import Dual
 from dbops.operations.migrate.shapes.filled import let_no_nulls_in, prove_no_nulls
 from dbops.operations.migrate.shapes.guarded import block, oid, quoted
@@ -63,7 +64,9 @@ class Columns:
     def expand(self, change: str) -> tuple[Do, ...]:
         if self.old:
             columns = ", ".join(f"ADD COLUMN {quoted(one.name)} {one.type}" for one in self.new)
-            return (Do(f"ALTER TABLE {self.table} {columns}"), *dual.install(change, self._dual))
+            added = Do(f"ALTER TABLE {self.table} {columns}")
+            rights = grants(self.table, self.old, [one.name for one in self.new])
+            return (added, rights, *dual.install(change, self._dual))
         columns = ", ".join(f"ADD COLUMN {self._added(one)}" for one in self.new)
         later = ", ".join(
             f"ALTER COLUMN {quoted(one.name)} SET DEFAULT {one.default or self.up[one.name]}"

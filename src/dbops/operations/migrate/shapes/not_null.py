@@ -28,13 +28,13 @@ class NotNull:
         name, column = names.name("fill", change, self.table), quoted(self.column)
         body = f"DECLARE\n    r ALIAS FOR new;\nBEGIN\n    r.{column} := ({self.fill});\n    RETURN r;\nEND"
         return (
+            constraint,  # first, for it takes the strongest lock: to ask for that later could end in a deadlock
             Do(dual.function(change, self.table, "fill", body, (self.fill,))),
             Do(
                 f"CREATE TRIGGER {quoted(name)} BEFORE INSERT OR UPDATE ON {self.table} FOR EACH ROW\n"
                 f"    WHEN (NEW.{column} IS NULL)\n    EXECUTE FUNCTION {beside(self.table, name)}()"
             ),
             Do(dual.always(self.table, (name,))),
-            constraint,
         )
 
     def undo(self, change: str) -> tuple[Do, ...]:
