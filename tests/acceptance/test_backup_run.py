@@ -118,6 +118,8 @@ def test_it_takes_what_is_due_and_keeps_the_configuration_beside_it(
     code, told = backup("run", "--reason", "before the upgrade")
     assert (code, told["findings"]) == (0, [])
     assert len(samples.kept(live.folder / "state", "main")) == 1, "a run tells the RPO where the server was"
+    assert dbops("status", "--config", live.toml).returncode == 0
+    assert len(samples.kept(live.folder / "state", "main")) == 2, "and so does a look at the status"
     [first] = told["data"]["backups"]
     assert (first["kind"], first["page_errors"]) == ("full", False)
     assert first["size_bytes"] > first["repository_bytes"] > 0
