@@ -16,6 +16,7 @@ from dbops.errors import UsageError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from dbops.operations.migrate.forecast.facts import Line as Forecast
     from dbops.operations.migrate.lint.ready import Judged
 
 _JOBS = min(4, os.cpu_count() or 1)
@@ -109,6 +110,11 @@ def _shown(found: "Sequence[Judged]", format_: Format, *, verbose: bool) -> Scre
             return _screen(found, verbose=verbose)
 
 
+def _felt(one: "Judged") -> "list[Forecast]":
+    """Leave out the statements that nobody notices."""
+    return [line for line in one.told.forecast if line.codes or line.blocks != "nothing"]
+
+
 def _screen(found: "Sequence[Judged]", *, verbose: bool) -> Screen:
     from dbops.operations.migrate.forecast import told
 
@@ -125,7 +131,7 @@ def _screen(found: "Sequence[Judged]", *, verbose: bool) -> Screen:
     columns = (Column("database"), Column("judged"), *(Column(n, right=True) for n in ("tables", "found", "allowed")))
     screen: list[Table | Line] = [Table(columns, rows)]
     for one in found:
-        for line in one.told.forecast:
+        for line in one.told.forecast if verbose else _felt(one):
             tone = Tone.PLAIN if line.codes else Tone.FAINT
             screen.append(Line(f"{one.told.target} {line.revision} {told.text(line)}", tone))
     if any(one.told.forecast and not one.asked_squawk for one in found):

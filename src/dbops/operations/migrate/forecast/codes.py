@@ -6,7 +6,7 @@ from typing import Literal
 from dbops.engine.finding import Severity
 
 BAD, WARNING, INFO = Severity.BAD, Severity.WARNING, Severity.INFO
-Cost = Literal["brief", "scan", "build", "rewrite"]
+Cost = Literal["brief", "scan", "build", "rewrite", "change"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -289,7 +289,7 @@ CODES = {
             "DBM138",
             "rows are changed by a revision: one long transaction, whose row locks and WAL grow with the table",
             "in batches: dbops migrate backfill",
-            cost="scan",
+            cost="change",
         ),
         Code(
             "DBM139",
@@ -319,7 +319,7 @@ CODES = {
             "dbops migrate contract --write makes the revision with its gate, SQL that reads schema dbops",
             breaks=True,
         ),
-        Code("DBM152", "phase is none that there is", "expand, switch or contract", WARNING, breaks=True),
+        Code("DBM152", "phase is none that there is", "expand, contract or rollback", WARNING, breaks=True),
         Code(
             "DBM160",
             "the forecast was made by another version of PostgreSQL than the database's",

@@ -24,7 +24,7 @@ def copy(live: Connection, live_dsn: str, scratch_dsn: str, *, target: str) -> N
     except process.ProgramFailed as error:
         raise CouldNotVerify(
             f"the schema could not be copied into a scratch server: {error.message}",
-            hint="the server's version and its extensions have to be installed here too",
+            hint="pg_dump has to see the whole schema; version and extensions of the server have to be installed here",
             target=target,
         ) from error
 

@@ -1,6 +1,7 @@
 """Forecast the revisions that are pending on a live database, on a copy of its schema with its statistics."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -76,11 +77,22 @@ def of_pending(asking: Asking, target: str, known: History, create: Create) -> F
     return replace(found, hazards=(*check.versions(next(iter(written)), tried.major, major), *found.hazards))
 
 
-def notes(config: Config, path: Path, target: str, run: Run) -> dict[str, tuple[str, ...]]:
-    """Tell what to expect of each pending revision, line by line: for the preview of `up`. It takes some seconds."""
-    known = history.read(history.folder(config, path), history.section(config, target), target)
+@contextmanager
+def noting(config: Config, path: Path, run: Run) -> Generator[Callable[[str], dict[str, tuple[str, ...]]]]:
+    """Yield what tells of a target what to expect of each pending revision, line by line: for the preview of `up`.
+
+    A scratch server is started for the first target that has pending revisions, and serves the others too.
+    """
     with scratch.when_needed() as create:
-        found = of_pending(Asking(config, path, run), target, known, create)
+
+        def notes(target: str) -> dict[str, tuple[str, ...]]:
+            known = history.read(history.folder(config, path), history.section(config, target), target)
+            return _notes(of_pending(Asking(config, path, run), target, known, create))
+
+        yield notes
+
+
+def _notes(found: Forecast) -> dict[str, tuple[str, ...]]:
     by_revision: dict[str, list[str]] = {}
     for line in found.lines:
         by_revision.setdefault(line.revision, []).append(told.text(line))

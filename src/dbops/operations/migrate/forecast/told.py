@@ -71,6 +71,8 @@ def _seconds(one: Seen, sizes: Sizes) -> tuple[float | None, float | None]:
 def _cost(one: Seen, table: str) -> Cost:
     if table in one.rewritten:
         return "rewrite"
+    if head(one.text) in {"UPDATE", "DELETE"}:
+        return "change"
     builds = any(change.what == "index added" and change.table == table for change in one.changes)
     return "build" if builds else "scan"
 

@@ -24,7 +24,7 @@ from dbops.operations.migrate.lint.facts import Agreed, Facts, Linted, Script
 from dbops.stores import postgres
 
 AGREED = "lint.toml"
-_CONTRACTED = {"DBM110", "DBM111", "DBM135"}  # what a contract revision is for
+_REMOVES = {"DBM110", "DBM111", "DBM135"}  # what revisions that contract or roll back are for
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +74,13 @@ def on_databases(config: Config, path: Path, run: Run) -> Generator[Judge]:
             del agreed
             with postgres.connect(config.postgres[target], run, target=target) as connection:
                 catalog = observe.observe(connection)
-            return _Looked(catalog, forecasts.of_pending(Asking(config, path, run), target, known, create))
+            try:
+                forecast = forecasts.of_pending(Asking(config, path, run), target, known, create)
+            except Stopped:
+                raise
+            except DbopsError as error:  # the catalog can be judged all the same
+                forecast = Forecast(error=error)
+            return _Looked(catalog, forecast)
 
         yield lambda target: _judged(config, path, target, look, against="database")
 
@@ -92,10 +98,11 @@ def _judged(config: Config, path: Path, target: str, look: _Look, *, against: st
         scripts = tuple(_script(each.id, files[each.id], each.up) for each in known.revisions)
         forecast, seen = looked.forecast, looked.catalog
         facts = Facts(target, seen.tables, seen.code, seen.names, scripts, _hazards(scripts, forecast))
-        if forecast.error is not None:
-            facts = replace(facts, tables=(), code=(), names=())
-            raise forecast.error  # told as every other failure
         stale = against == "history"
+        if forecast.error is not None:
+            if stale:  # built in parts
+                facts, stale = replace(facts, tables=(), code=(), names=()), False
+            raise forecast.error  # told as every other failure
     except Stopped:
         raise
     except DbopsError as error:  # what could not be judged is told beside what could: it is no pass
@@ -107,7 +114,7 @@ def _judged(config: Config, path: Path, target: str, look: _Look, *, against: st
     opinions = squawk.opinions(seen_there, facts.hazards)
     told = Linted(
         target,
-        "revisions" if failed else against,
+        against if facts.tables or not failed else "revisions",
         len(facts.tables),
         len(findings),
         tuple(silenced),
@@ -127,14 +134,14 @@ def _meeting_rows(scripts: Sequence[Script], agreed: Agreed, against: str) -> se
 
 
 def _hazards(scripts: Sequence[Script], forecast: Forecast) -> tuple[Hazard, ...]:
-    """Add what the phases of revisions promise; what a contract revision is for is no surprise in one."""
+    """Add what the phases of revisions promise; what is removed on purpose is no surprise."""
     of_revision: dict[str, list[Seen]] = {}
     for one in forecast.seen:
         of_revision.setdefault(one.revision, []).append(one)
     phase = {one.id: phases.attribute(one.source, "phase") for one in scripts if one.id in of_revision}
     found = [
         replace(one, severity=Severity.INFO)
-        if one.code in _CONTRACTED and phase.get(one.revision) == phases.CONTRACT
+        if one.code in _REMOVES and phase.get(one.revision) in {phases.CONTRACT, phases.ROLLBACK}
         else one
         for one in forecast.hazards
     ]
