@@ -7,9 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import IntEnum
 
+from dbops.operations.migrate.contract.tables import Name, Read, Ref, read_tables
 from dbops.operations.migrate.contract.words import Kind, Word, in_texts, words
-
-Name = tuple[str, str]  # schema, table
 
 
 class Use(IntEnum):
@@ -31,79 +30,10 @@ class Old:
     twins: bool = False  # another schema has a relation of this name
 
 
-_TABLES_FOLLOW = frozenset({"from", "join", "update", "into", "copy", "table", "truncate", "lock", "using", "only"})
-_CLAUSES = frozenset(
-    {
-        *(
-            "select",
-            "insert",
-            "delete",
-            "merge",
-            "where",
-            "group",
-            "order",
-            "having",
-            "limit",
-            "offset",
-            "set",
-            "values",
-        ),
-        *("returning", "on", "window", "union", "intersect", "except", "fetch", "for", "when", "then", "with"),
-        *(
-            "begin",
-            "end",
-            "loop",
-            "if",
-            "else",
-            "elsif",
-            "return",
-            "perform",
-            "execute",
-            "raise",
-            "declare",
-            "partition",
-        ),
-    }
-)
-_NO_ALIAS = _CLAUSES | {
-    *("left", "right", "inner", "full", "outer", "cross", "natural", "join", "using", "from", "tablesample", "default"),
-    *("do", "to", "in", "mode", "nowait", "restart", "continue", "cascade", "restrict", "matched", "not"),
-    *("overriding", "and", "or", "is", "as"),
-}
-_BEHIND_A_STAR = frozenset({",", ")", ";", "from", "into", "where", "order", "limit", "union", "except", "intersect"})
 _HOUSEKEEPING = frozenset(
     {"vacuum", "analyze", "analyse", "reindex", "cluster", "comment", "grant", "revoke", "alter", "drop"}
 )
-_SUBQUERY = frozenset({"select", "with", "values", "table", "insert", "update", "delete", "merge"})
 _ROW_OF_TRIGGER = frozenset({"new", "old", "excluded"})
-
-
-@dataclass(slots=True)
-class _Ref:
-    table: Name | tuple[None, str]
-    alias: str
-    scope: int
-    at: int
-
-
-@dataclass(slots=True)
-class _Frame:
-    scope: int
-    clause: str
-    expecting: bool = False  # a table may come next
-
-
-@dataclass(slots=True)
-class _Read:
-    """What was found in one statement."""
-
-    refs: list[_Ref] = field(default_factory=list[_Ref])
-    derived: set[str] = field(default_factory=set[str])  # subqueries and WITH: what they hold is read by itself
-    taken: set[int] = field(default_factory=set[int])  # positions of words that are tables, aliases, labels
-    stars: list[tuple[int, str | None]] = field(default_factory=list[tuple[int, str | None]])
-    inserts: list[int] = field(default_factory=list[int])  # tables of INSERT INTO t, COPY t without a list of columns
-    scopes: dict[int, int] = field(default_factory=dict[int, int])  # which SELECT a position belongs to
-    mixed: set[int] = field(default_factory=set[int])  # scopes that also read from a subquery
 
 
 def use(text: str, old: Old) -> Use:
@@ -111,7 +41,7 @@ def use(text: str, old: Old) -> Use:
     every = words(text)
     if every and every[0].text in _HOUSEKEEPING:
         return Use.NONE  # of administrators: no client depends on it
-    read = _read(every)
+    read = read_tables(every)
     mine = [ref for ref in read.refs if _is(ref.table, old.table)]
     doubt = Use.UNCLEAR if old.twins and any(ref.table[0] is None for ref in mine) else Use.USED
     if not old.columns:
@@ -156,7 +86,7 @@ def _elsewhere(every: list[Word], old: Old) -> bool:
     return bool(at) and all(n >= 2 and every[n - 1] == "." and every[n - 2].text != old.table[0] for n in at)
 
 
-def _stray(every: list[Word], read: _Read, old: Old) -> Use:
+def _stray(every: list[Word], read: Read, old: Old) -> Use:
     """Find the table's name where no table was expected: only a column of that name explains it."""
     for n, word in enumerate(every):
         if word.named and word.text == old.table[1] and n not in read.taken and not old.others.get(word.text):
@@ -166,7 +96,7 @@ def _stray(every: list[Word], read: _Read, old: Old) -> Use:
     return Use.NONE
 
 
-def _columns(every: list[Word], read: _Read, old: Old, mine: list[_Ref]) -> Use:
+def _columns(every: list[Word], read: Read, old: Old, mine: list[Ref]) -> Use:
     found = Use.USED if any(ref.at in read.inserts for ref in mine) else Use.NONE
     aliases = {ref.alias for ref in mine}
     others = [ref for ref in read.refs if ref not in mine]
@@ -182,14 +112,14 @@ def _columns(every: list[Word], read: _Read, old: Old, mine: list[_Ref]) -> Use:
     return found
 
 
-def _unqualified(read: _Read, scope: int, column: str, old: Old, mine: list[_Ref]) -> Use:
+def _unqualified(read: Read, scope: int, column: str, old: Old, mine: list[Ref]) -> Use:
     others = [ref for ref in read.refs if ref.scope == scope and ref not in mine]
     others_have = any(ref.table[1] in read.derived or _may_have(ref, column, old) for ref in others)
     ours = any(ref.scope == scope for ref in mine)
     return Use.USED if ours and not others_have and scope not in read.mixed else Use.UNCLEAR
 
 
-def _qualified(qualifier: str, aliases: set[str], others: list[_Ref], read: _Read) -> Use:
+def _qualified(qualifier: str, aliases: set[str], others: list[Ref], read: Read) -> Use:
     if qualifier in aliases or qualifier in _ROW_OF_TRIGGER:
         return Use.USED
     if qualifier in read.derived or any(ref.alias == qualifier for ref in others):
@@ -197,11 +127,11 @@ def _qualified(qualifier: str, aliases: set[str], others: list[_Ref], read: _Rea
     return Use.UNCLEAR
 
 
-def _may_have(ref: _Ref, column: str, old: Old) -> bool:
+def _may_have(ref: Ref, column: str, old: Old) -> bool:
     return any(_is(ref.table, each) for each in old.others.get(column, ()))
 
 
-def _rows(every: list[Word], read: _Read, mine: list[_Ref]) -> Use:
+def _rows(every: list[Word], read: Read, mine: list[Ref]) -> Use:
     aliases, scopes = {ref.alias for ref in mine}, {ref.scope for ref in mine}
     for scope, qualifier in read.stars:
         if qualifier in aliases if qualifier is not None else scope in scopes:
@@ -214,123 +144,3 @@ def _rows(every: list[Word], read: _Read, mine: list[_Ref]) -> Use:
             if after is None or after not in {".", "("}:
                 return Use.WHOLE_ROW
     return Use.NONE
-
-
-def _read(every: list[Word]) -> _Read:
-    read = _Read()
-    frames = [_Frame(0, "")]
-    scopes = n = 0
-    while n < len(every):
-        word, before = every[n], every[n - 1] if n else None
-        frame = frames[-1]
-        read.scopes[n] = frame.scope
-        if word == "(":
-            follows = every[n + 1] if n + 1 < len(every) else None
-            subquery = follows is not None and follows in _SUBQUERY
-            tables = frame.expecting and not subquery and frame.clause != "using"
-            scopes += subquery
-            frames.append(_Frame(scopes if subquery else frame.scope, "from" if tables else "(", expecting=tables))
-            frame.expecting = False
-        elif word == ")":
-            left = frames.pop() if len(frames) > 1 else frame
-            if left.scope != frames[-1].scope and frames[-1].clause in _TABLES_FOLLOW:
-                read.mixed.add(frames[-1].scope)
-                n = _derived(every, n, read)
-        elif word == ";":
-            frames[:] = [_Frame(scopes := scopes + 1, "")]
-        elif frame.expecting and word.named and (word.kind is Kind.QUOTED or word.text not in _NO_ALIAS | {"lateral"}):
-            if word not in {"only", "table"}:
-                n = _table(every, n, frame, read)
-        elif word.kind is Kind.NAME:
-            _keyword(every, n, frame, read)
-        elif word == "," and frame.clause in {"from", "join", "using", "truncate", "lock", "table"}:
-            frame.expecting = True
-        elif word == "*" and before is not None:
-            after = every[n + 1] if n + 1 < len(every) else None
-            if before == "." and n >= 2:
-                read.stars.append((frame.scope, every[n - 2].text))
-            elif before != "(" and (after is None or after in _BEHIND_A_STAR or before == "select"):
-                read.stars.append((frame.scope, None))
-        n += 1
-    return read
-
-
-def _keyword(every: list[Word], n: int, frame: _Frame, read: _Read) -> None:
-    word = every[n].text
-    before = every[n - 1] if n else None
-    if word == "as" and n + 1 < len(every) and every[n + 1].named:
-        read.taken.add(n + 1)  # a label
-        if before is not None and before.named and frame.clause == "with":
-            read.derived.add(before.text)
-    if word == "from" and (
-        (before is not None and before == "distinct" and _is_distinct(every, n)) or frame.clause == "("
-    ):
-        return  # IS DISTINCT FROM; extract(year FROM ...)
-    if (
-        word == "update"
-        and before is not None
-        and before in {"for", "key", "do", "on", "before", "after", "or", "then"}
-    ):
-        return
-    if word in _TABLES_FOLLOW:
-        frame.clause, frame.expecting = ("from" if word == "only" and frame.expecting else word), True
-    elif word in _CLAUSES:
-        frame.clause, frame.expecting = word, False
-    if word == "with" and n + 1 < len(every) and every[n + 1].named:
-        read.derived.add(every[n + 2 if every[n + 1] == "recursive" and n + 2 < len(every) else n + 1].text)
-
-
-def _is_distinct(every: list[Word], n: int) -> bool:
-    return n >= 2 and every[n - 2] in {"is", "not"}
-
-
-def _table(every: list[Word], n: int, frame: _Frame, read: _Read) -> int:
-    """Read a table with its schema and alias; return the position of its last word."""
-    first, table, schema = n, every[n].text, None
-    read.taken.add(n)
-    while n + 2 < len(every) and every[n + 1] == "." and every[n + 2].named:
-        schema, table = table, every[n + 2].text
-        n += 2
-        read.taken.add(n)
-    frame.expecting = False
-    at, alias = n, table
-    after = n + 1
-    if after < len(every) and every[after] == "*":
-        n, after = after, after + 1
-    if after < len(every) and every[after] == "as":
-        after += 1
-    if after < len(every) and every[after].named:
-        word = every[after]
-        if word.kind is Kind.QUOTED or word.text not in _NO_ALIAS:
-            alias, n = word.text, after
-            read.taken.add(after)
-    if frame.clause == "copy" or (frame.clause == "into" and first >= 2 and every[first - 2] == "insert"):
-        listed = n + 1 < len(every) and every[n + 1] == "("
-        selects = n + 2 < len(every) and every[n + 2] in {"select", "with", "values"}
-        defaults = n + 1 < len(every) and every[n + 1] == "default"
-        if not defaults and (not listed or selects):
-            read.inserts.append(at)
-    if frame.clause == "table" and first and not (first >= 2 and every[first - 2] in {"truncate", "lock"}):
-        read.stars.append((frame.scope, None))
-    if not (frame.clause == "into" and first == at and schema is None and _is_variable(every, first)):
-        read.refs.append(_Ref((schema, table) if schema else (None, table), alias, frame.scope, at))
-    return n
-
-
-def _is_variable(every: list[Word], n: int) -> bool:
-    """SELECT ... INTO variable, of a function: no INSERT and no MERGE stands before INTO."""
-    return not (n >= 2 and every[n - 2] in {"insert", "merge"})
-
-
-def _derived(every: list[Word], n: int, read: _Read) -> int:
-    """Take the name that follows a subquery in FROM."""
-    after = n + 1
-    if after < len(every) and every[after] == "as":
-        after += 1
-    if after < len(every) and every[after].named:
-        word = every[after]
-        if word.kind is Kind.QUOTED or word.text not in _NO_ALIAS:
-            read.derived.add(word.text)
-            read.taken.add(after)
-            return after
-    return n
