@@ -9,7 +9,10 @@ from alembic import command
 from sqlalchemy import event
 
 import changing
+from dbops.engine import clock
+from dbops.errors import Refused
 from dbops.operations.migrate import environment, history
+from dbops.operations.migrate import ready as migrate
 
 _STRONG = ("AccessExclusiveLock", "ExclusiveLock", "ShareRowExclusiveLock", "ShareLock")
 _HEAD = """
@@ -34,7 +37,7 @@ FIRST = """def upgrade() -> None:
 
 
 def downgrade() -> None:
-    raise NotImplementedError
+    pass
 """
 
 
@@ -52,9 +55,9 @@ def first(live: changing.Example, text: str) -> None:
     live.revision(1, FIRST.format(text=text))
 
 
-def shape(live: changing.Example, number: int, module: str, text: str) -> str:
+def shape(live: changing.Example, number: int, module: str, text: str, *, change: str = "the-change") -> str:
     """Write a revision that expands by a shape, told as Python."""
-    head = _HEAD.format(module=module, change="the-change", shape=text, phase="expand")
+    head = _HEAD.format(module=module, change=change, shape=text, phase="expand")
     return live.revision(number, EXPAND, head=head)
 
 
@@ -110,6 +113,31 @@ def _scans(raw: psycopg.Connection[Any]) -> int:
 def assert_nothing_scans_under_a_lock(seen: list[Held]) -> None:
     for one in seen:
         assert not (one.locks and one.scans), one
+
+
+def up(live: changing.Example) -> list[str]:
+    """Run revisions as `dbops migrate up` does, in this process; tell its steps, but for that of the ledger."""
+    with migrate.up(live.config, live.toml, changing.TARGET, live.run(), clock.now()) as ready:
+        for step in ready.plan.steps:
+            ready.apply(step)
+        return [step.id for step in ready.plan.steps if step.id != "ledger"]
+
+
+def is_ddl(statement: str) -> bool:
+    return statement.startswith(("DO", "ALTER", "CREATE", "COMMENT"))
+
+
+def stopping_after(count: int) -> Callable[[str], None]:
+    """Cut a revision off after so many statements, as a kill between two of them does."""
+    done = 0
+
+    def stop(statement: str) -> None:
+        nonlocal done
+        if done == count:
+            raise Refused("cut off")
+        done += is_ddl(statement)
+
+    return stop
 
 
 def unstamp(live: changing.Example, to: str) -> None:

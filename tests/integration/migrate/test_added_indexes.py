@@ -17,7 +17,7 @@ from psycopg import sql
 import adding
 import changing
 from conftest import Dbops
-from dbops.errors import ExitCode, LockBusy, Refused
+from dbops.errors import DbopsError, ExitCode, LockBusy, Refused
 
 from migrating import catalog_of
 
@@ -97,18 +97,16 @@ def test_an_index_that_a_killed_run_has_finished_is_taken_as_it_is(live: changin
     assert live.execute("SELECT 'things_a'::regclass::oid") == [made]
 
 
-def test_an_index_of_that_name_which_is_another_one_is_refused(live: changing.Example, dbops: Dbops) -> None:
+def test_an_index_of_that_name_which_is_another_one_is_refused(live: changing.Example) -> None:
     adding.first(live, _TABLE)
     adding.shape(live, 2, "index", _INDEX)
-    up = ("migrate", "up", "--yes", "--config", live.toml)
-    assert dbops(*up, "--to", "2026_01_01_0001", "-t", changing.TARGET).returncode == 0
+    adding.run(live, to="2026_01_01_0001")
     live.execute("CREATE INDEX things_a ON things (lower(a), b) WHERE b > 2")
-    ended = dbops(*up)
-    assert ended.returncode == ExitCode.REFUSED, ended.stderr
-    assert "is another one" in ended.stderr
+    with pytest.raises(Refused, match="is another one"):
+        adding.up(live)
     live.execute("DROP INDEX things_a")
     live.execute("CREATE INDEX things_a ON things (lower(a), b) WHERE b > 1")
-    assert dbops(*up).returncode == 0
+    adding.up(live)
 
 
 def test_an_invalid_leftover_is_dropped_in_a_step_that_the_plan_shows(live: changing.Example, dbops: Dbops) -> None:
@@ -117,8 +115,7 @@ def test_an_invalid_leftover_is_dropped_in_a_step_that_the_plan_shows(live: chan
     text = "CREATE UNIQUE INDEX CONCURRENTLY IF NOT EXISTS things_b ON things (b)"
     body = f"def upgrade() -> None:\n    with op.get_context().autocommit_block():\n        op.execute({text!r})\n"
     live.revision(2, body + "\n\ndef downgrade() -> None:\n    pass\n")
-    up = ("migrate", "up", "--yes", "--config", live.toml)
-    assert dbops(*up, "--to", "2026_01_01_0001", "-t", changing.TARGET).returncode == 0
+    adding.run(live, to="2026_01_01_0001")
     with pytest.raises(psycopg.errors.UniqueViolation):
         live.execute("CREATE UNIQUE INDEX CONCURRENTLY things_b ON things (b)")
     assert invalid(live) == ["things_b"]
@@ -126,20 +123,19 @@ def test_an_invalid_leftover_is_dropped_in_a_step_that_the_plan_shows(live: chan
     plan = dbops("migrate", "plan", "--config", live.toml)
     assert "drop index things_b, which a build that was cut off left invalid" in plan.stdout
     assert invalid(live) == ["things_b"]
-    assert dbops(*up).returncode == 0
+    adding.up(live)
     assert indexes(live, "things_b") == [("things_b", True)]
 
 
-def test_a_build_that_fails_leaves_no_invalid_index_and_tells_no_content(live: changing.Example, dbops: Dbops) -> None:
+def test_a_build_that_fails_leaves_no_invalid_index_and_tells_no_content(live: changing.Example) -> None:
     adding.first(live, _TABLE + "; UPDATE things SET a = 'a secret'")
     adding.shape(live, 2, "index", """Index("things", "things_a", "(a)", unique=True)""")
-    ended = dbops("migrate", "up", "--yes", "--config", live.toml)
-    assert ended.returncode == ExitCode.FAILED
-    assert "could not create unique index" in ended.stderr
-    assert "a secret" not in ended.stderr
+    with pytest.raises(DbopsError, match="could not create unique index") as failed:
+        adding.up(live)
+    assert "a secret" not in f"{failed.value.message} {failed.value.hint}"
     assert indexes(live, "things_a") == []
     live.execute("UPDATE things SET a = id")
-    assert dbops("migrate", "up", "--yes", "--config", live.toml).returncode == 0
+    adding.up(live)
 
 
 def test_a_build_that_waits_too_long_gives_up_names_who_and_leaves_nothing(
@@ -152,30 +148,28 @@ def test_a_build_that_waits_too_long_gives_up_names_who_and_leaves_nothing(
         assert ended.returncode == ExitCode.LOCKED, ended.stderr
         assert f"backend {pid}" in ended.stderr
         assert indexes(live, "things_a") == []
-    assert dbops("migrate", "up", "--yes", "--config", live.toml).returncode == 0
+    adding.up(live)
     assert indexes(live, "things_a") == [("things_a", True)]
 
 
-def test_somebody_elses_build_is_left_alone(live: changing.Example, dbops: Dbops) -> None:
+def test_somebody_elses_build_is_left_alone(live: changing.Example) -> None:
     adding.first(live, _TABLE)
     adding.shape(live, 2, "index", _INDEX)
-    up = ("migrate", "up", "--yes", "--config", live.toml)
-    assert dbops(*up, "--to", "2026_01_01_0001", "-t", changing.TARGET).returncode == 0
+    adding.run(live, to="2026_01_01_0001")
     statement = "CREATE INDEX CONCURRENTLY things_a ON things (lower(a), b) WHERE b > 1"
     other = threading.Thread(target=lambda: live.execute(statement, dsn=live.admin))
     with old_snapshot(live):
         other.start()
         until(lambda: invalid(live) == ["things_a"])
-        ended = dbops(*up)
-        assert ended.returncode == ExitCode.REFUSED, ended.stderr
-        assert "being built by backend" in ended.stderr
+        with pytest.raises(Refused, match="being built by backend"):
+            adding.up(live)
         assert invalid(live) == ["things_a"]
     other.join()
-    assert dbops(*up).returncode == 0
+    adding.up(live)
     assert indexes(live, "things_a") == [("things_a", True)]
 
 
-def test_the_next_run_ends_the_build_of_a_killed_one_and_builds_anew(live: changing.Example, dbops: Dbops) -> None:
+def test_the_next_run_ends_the_build_of_a_killed_one_and_builds_anew(live: changing.Example) -> None:
     adding.first(live, _TABLE)
     adding.shape(live, 2, "index", _INDEX)
     argv = [sys.executable, "-m", "dbops", "migrate", "up", "--yes", "--config", str(live.toml)]
@@ -184,7 +178,7 @@ def test_the_next_run_ends_the_build_of_a_killed_one_and_builds_anew(live: chang
         until(lambda: invalid(live) == ["things_a"])
         os.kill(child.pid, signal.SIGKILL)
         child.wait()
-    assert dbops("migrate", "up", "--yes", "--config", live.toml).returncode == 0
+    adding.up(live)
     assert indexes(live, "things_a%") == [("things_a", True)]
 
 
@@ -204,43 +198,32 @@ def test_an_index_on_partitions_comes_to_every_one_also_to_new_ones(live: changi
     assert catalog_of(live.admin) == before
 
 
-@pytest.mark.parametrize("cut", range(1, 6))
-def test_an_index_on_partitions_goes_on_from_wherever_it_was_cut_off(live: changing.Example, cut: int) -> None:
+def test_an_index_on_partitions_goes_on_from_wherever_it_was_cut_off(live: changing.Example) -> None:
     adding.first(live, _PARTS)
     adding.shape(live, 2, "index", _PARTED)
     adding.run(live)
     whole = catalog_of(live.admin)
-    adding.run(live, "downgrade", "-1")
-
-    done = 0
-
-    def stop_after_some(statement: str) -> None:
-        nonlocal done
-        done += statement.startswith(("CREATE INDEX", "ALTER INDEX"))
-        if done > cut:
-            raise Refused("cut off")
-
-    with pytest.raises(Refused):
-        adding.run(live, before=stop_after_some)
-    adding.run(live)
-    assert catalog_of(live.admin) == whole
-    assert invalid(live) == []
+    for cut in range(1, 6):
+        adding.run(live, "downgrade", "-1")
+        with pytest.raises(Refused, match="cut off"):
+            adding.run(live, before=adding.stopping_after(cut))
+        adding.run(live)
+        assert catalog_of(live.admin) == whole
+        assert invalid(live) == []
 
 
-def test_a_part_of_an_index_that_was_left_invalid_is_dropped_by_the_plan(live: changing.Example, dbops: Dbops) -> None:
+def test_a_part_of_an_index_that_was_left_invalid_is_dropped_by_the_plan(live: changing.Example) -> None:
     adding.first(live, _PARTS)
     text = """Index('app."Big Things"', "Big Index", "(id, at)", unique=True, partitioned=True)"""
     adding.shape(live, 2, "index", text)
     adding.run(live, to="2026_01_01_0001")
     live.execute("""INSERT INTO app."Big Things" VALUES (1, '2026-01-05'), (1, '2026-01-05')""")
-    up = ("migrate", "up", "--yes", "--config", live.toml)
-    assert dbops(*up).returncode == ExitCode.FAILED
+    with pytest.raises(DbopsError, match="could not create unique index"):
+        adding.up(live)
     live.execute("""DELETE FROM app."Big Things" WHERE a IS NULL""")
     with pytest.raises(psycopg.errors.UniqueViolation):
         live.execute('CREATE UNIQUE INDEX CONCURRENTLY "Big Index_p1" ON app.p1 ((1))')
-    done = dbops(*up)
-    assert done.returncode == 0, done.stderr
-    assert "done, 2 steps" in done.stdout
+    assert adding.up(live) == ["drop app.Big Index_p1", "2026_01_01_0002"]
     assert invalid(live) == []
 
 
