@@ -93,3 +93,29 @@ def test_a_killed_switch_or_rollback_moves_all_or_nothing(
                 assert ended.code in {0, 3}, ended.err  # 3: this server counts no statements
             assert consistent(live) is ends_in
     record_property("kills", f"migrate switch, rollback: {done} kills, clean runs take {clean}")
+
+
+def test_a_killed_undo_is_done_whole_by_the_next_run(
+    zygote: Zygote, live: changing.Example, record_property: Record
+) -> None:
+    live.execute("DELETE FROM users WHERE id > 5000")
+    before = live.execute("SELECT id, name FROM users ORDER BY id")
+    undo = words(live, "rollback")
+    clean = done = 0.0
+    for _ in range(20):
+        if done >= kills(8):
+            break
+        assert renaming.verify(live)[0] == 0
+        for _ in range(2 if clean else 0):
+            if renaming.known(live).state is not State.ROLLED_BACK:
+                done += zygote.run(*undo, kill_after=moment(clean * 1.5)).killed
+        if renaming.known(live).state is not State.ROLLED_BACK:
+            ended = zygote.run(*undo, "--lock-wait", "20s")
+            assert ended.code == 0, ended.err
+            clean = clean or ended.seconds
+        assert renaming.known(live).state is State.ROLLED_BACK
+        assert live.execute("SELECT * FROM users ORDER BY id") == before, "what was added is gone, and no row with it"
+        assert live.execute("SELECT count(*) FROM pg_trigger WHERE tgname LIKE '~dbops%'") == [(0,)]
+        renaming.upgrade(live)
+        renaming.fill(live)
+    record_property("kills", f"migrate rollback of an expansion: {done:.0f} kills, a clean run takes {clean:.2f} s")

@@ -8,7 +8,7 @@ import pytest
 import changing
 import renaming
 from dbops.engine.run import Progress
-from dbops.errors import Refused, Stopped
+from dbops.errors import Refused, Stopped, Unreachable
 from dbops.operations.migrate import record
 from dbops.operations.migrate.compare import ready, walk
 from dbops.operations.migrate.compare.facts import COMPARED
@@ -110,6 +110,25 @@ def test_a_walk_that_is_stopped_goes_on_behind_its_last_chunk(
     # 500 was compared before it was spoilt; 10 was mended, and is looked at again
     assert (forward.rows, forward.differ, forward.keys) == (5000, 2, ("id = 20", "id = 4000"))
     assert (back.rows, back.differ, back.keys) == (5000, 3, ("id = 20", "id = 500", "id = 4000"))
+
+
+def test_a_connection_that_is_lost_costs_the_chunk_under_way(
+    live: changing.Example, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def lose(progress: Progress) -> None:
+        if progress.done == 3000:
+            with live.connect(live.admin) as admin:
+                admin.execute(
+                    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+                    " WHERE datname = current_database() AND query LIKE '%IS DISTINCT%' AND pid <> pg_backend_pid()"
+                )
+
+    monkeypatch.setattr(walk, "_next_size", a_thousand)
+    with pytest.raises(Unreachable):
+        renaming.verify(live, how=ready.How(on_progress=lose))
+    assert live.execute("SELECT rows_seen, cursor FROM dbops.jobs") == [(3000, ["3000"])]
+    code, (forward, _), it = renaming.verify(live)
+    assert (code, forward.rows, it.plan.steps[0].notes) == (0, 5000, ("goes on behind 3,000 rows",))
 
 
 def test_the_evidence_changes_with_the_triggers(live: changing.Example) -> None:
