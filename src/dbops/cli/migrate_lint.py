@@ -112,7 +112,7 @@ def _shown(found: "Sequence[Judged]", format_: Format, *, verbose: bool) -> Scre
 
 def _felt(one: "Judged") -> "list[Forecast]":
     """Leave out the statements that nobody notices."""
-    return [line for line in one.told.forecast if line.codes or line.blocks != "nothing"]
+    return [line for line in one.told.forecast if line.codes or line.blocks != "nothing" or not line.number]
 
 
 def _screen(found: "Sequence[Judged]", *, verbose: bool) -> Screen:

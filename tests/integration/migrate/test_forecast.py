@@ -11,9 +11,11 @@ from dbops.engine import run as runs
 from dbops.engine.finding import Severity
 from dbops.errors import CouldNotVerify, Refused
 from dbops.operations.migrate import effects, history
+from dbops.operations.migrate.facts import History, Revision
 from dbops.operations.migrate.forecast import check, copy, ready, script, sizes, told, trial
 from dbops.operations.migrate.forecast.facts import Lock, Seen, Size, Sizes
 from dbops.operations.migrate.forecast.script import Written
+from dbops.operations.migrate.shapes.columns import Columns, New
 from histories import copy_of, revision
 
 from migrating import FOLDER, OWNER, TARGETS, Databases, make_databases, rows, upgrade
@@ -242,6 +244,30 @@ def test_the_pending_revisions_of_a_live_database_are_told_by_its_sizes(database
     assert "stops writes" in line
     assert "30 to 120 s" in line
     assert "[DBM122]" in line
+
+
+def test_what_a_backfill_sets_off_is_told_with_its_rows(database: str) -> None:
+    shape = Columns("public.orders", (New("big", "bigint"),), ("total",), {"big": "r.total"}, {"total": "r.big::int"})
+    fires = "FOR EACH ROW EXECUTE FUNCTION suppress_redundant_updates_trigger()"
+    with rows(database) as connection:
+        connection.execute(TABLES)
+        connection.execute(f"CREATE TRIGGER audit BEFORE INSERT OR UPDATE ON orders {fires}".encode())
+        connection.execute(f"CREATE TRIGGER never BEFORE UPDATE ON orders {fires}".encode())
+        connection.execute("ALTER TABLE orders DISABLE TRIGGER never")
+        connection.execute("CREATE PUBLICATION part FOR TABLE orders (id, total)")
+        connection.execute("CREATE PUBLICATION whole FOR TABLE orders")
+    known = History("shop", "", (Revision("0100", "", (), change="big", phase="expand", shape=shape),))
+    written = [Written("0100", n, one.sql, 1) for n, one in enumerate(shape.expand("big"), 1)]
+    sizes_ = Sizes(known={"orders": Size(1_000_000, 100_000_000)})
+    found = ready.on_clone(database, known, {"0100": written}, sizes_)
+    assert found.error is None
+    assert told.text(found.lines[-1]) == (
+        "then: the backfill of orders, in batches: ROW EXCLUSIVE on orders; 2.5 to 14 s; 1,000,000 rows;"
+        " fires trigger audit for each: choose --triggers; feeds publication part (id, total);"
+        " feeds publication whole"
+    )
+    other = ready.on_clone(database, known, {}, Sizes())
+    assert other.lines == ()
 
 
 def test_drift_of_the_live_database_is_part_of_the_forecast(databases: Databases, folder: Path) -> None:

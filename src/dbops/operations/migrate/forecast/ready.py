@@ -1,17 +1,20 @@
 """Forecast the revisions that are pending on a live database, on a copy of its schema with its statistics."""
 
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+
+import psycopg
 
 from dbops.config.model import Config
 from dbops.engine.run import Run
 from dbops.errors import DbopsError, Refused
 from dbops.operations.migrate import history
 from dbops.operations.migrate.facts import History
-from dbops.operations.migrate.forecast import check, copy, scratch, script, sizes, told, trial
+from dbops.operations.migrate.forecast import backfills, check, copy, scratch, script, sizes, told, trial
 from dbops.operations.migrate.forecast.facts import Hazard, Line, Seen, Sizes
+from dbops.operations.migrate.forecast.script import Written
 from dbops.operations.migrate.forecast.trial import Tried
 from dbops.operations.migrate.observe import observe
 from dbops.stores import postgres
@@ -36,12 +39,22 @@ class Forecast:
     hazards: tuple[Hazard, ...] = ()
     lines: tuple[Line, ...] = ()
     error: DbopsError | None = None
+    major: int = 0  # the version of the server that it was made with
 
 
-def of(tried: Tried, sizes_: Sizes, target: str) -> Forecast:
-    """Judge what was seen."""
-    hazards = check.hazards(tried.seen, sizes_)
-    return Forecast(tried.seen, hazards, told.lines(tried.seen, hazards, sizes_), _told(tried, target))
+def on_clone(dsn: str, known: History, written: Mapping[str, list[Written]], sizes_: Sizes) -> Forecast:
+    """Run revisions on a clone, and judge what was seen."""
+    target = known.target
+    with postgres.translated(target):
+        tried = trial.tried(dsn, written, written.keys() - sizes_.empty)
+        hazards = check.hazards(tried.seen, sizes_)
+        lines = told.lines(tried.seen, hazards, sizes_)
+        meeting_rows = [one for one in known.revisions if one.id in written.keys() - sizes_.empty]
+        with psycopg.connect(dsn, autocommit=True) as clone:
+            lines = (*lines, *backfills.lines(clone, meeting_rows, sizes_))
+    order = [*written]
+    lines = tuple(sorted(lines, key=lambda line: order.index(line.revision)))
+    return Forecast(tried.seen, hazards, lines, _told(tried, target), tried.major)
 
 
 def _told(tried: Tried, target: str) -> DbopsError | None:
@@ -71,10 +84,8 @@ def of_pending(asking: Asking, target: str, known: History, create: Create) -> F
         live_dsn = postgres.dsn(config.postgres[target], target=target)
         copy.copy(live, live_dsn, scratch_dsn, target=target)
         known_sizes, major = Sizes(known=sizes.observe(live)), live.info.server_version // 10000
-    with postgres.translated(target):
-        tried = trial.tried(scratch_dsn, written, written.keys())
-        found = of(tried, known_sizes, target)
-    return replace(found, hazards=(*check.versions(next(iter(written)), tried.major, major), *found.hazards))
+    found = on_clone(scratch_dsn, known, written, known_sizes)
+    return replace(found, hazards=(*check.versions(next(iter(written)), found.major, major), *found.hazards))
 
 
 @contextmanager

@@ -117,4 +117,5 @@ def text(line: Line) -> str:
     if line.at_least_s is not None and line.at_most_s is not None and not fails:
         parts.append(estimate.told(line.at_least_s, line.at_most_s))
     codes = f" [{', '.join(dict.fromkeys(line.codes))}]" if line.codes else ""
-    return f"{line.number}. {line.statement}: {'; '.join([*parts, *line.notes])}{codes}"
+    number = f"{line.number}. " if line.number else "then: "
+    return f"{number}{line.statement}: {'; '.join([*parts, *line.notes])}{codes}"

@@ -13,7 +13,7 @@ from dbops.engine.run import Run
 from dbops.errors import DbopsError, Stopped
 from dbops.operations.migrate import history
 from dbops.operations.migrate.facts import History
-from dbops.operations.migrate.forecast import phases, scratch, script, trial
+from dbops.operations.migrate.forecast import phases, scratch, script
 from dbops.operations.migrate.forecast import ready as forecasts
 from dbops.operations.migrate.forecast.facts import Hazard, Seen, Sizes
 from dbops.operations.migrate.forecast.ready import Asking, Forecast
@@ -56,11 +56,9 @@ def on_history(config: Config, path: Path, run: Run) -> Generator[Judge]:
             written = script.read(place, section, target, first=None)
             dsn = create(target)
             empty = frozenset(one.id for one in known.until(agreed.baseline))
-            with postgres.translated(target):
-                tried = trial.tried(dsn, written, written.keys() - empty)
-                found = forecasts.of(tried, Sizes(empty=empty), target)
-                with psycopg.connect(dsn, autocommit=True) as connection:
-                    return _Looked(observe.observe(connection), found)
+            found = forecasts.on_clone(dsn, known, written, Sizes(empty=empty))
+            with postgres.translated(target), psycopg.connect(dsn, autocommit=True) as connection:
+                return _Looked(observe.observe(connection), found)
 
         yield lambda target: _judged(config, path, target, look, against="history")
 

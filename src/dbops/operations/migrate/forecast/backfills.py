@@ -1,0 +1,56 @@
+"""What the backfill of a change will set off: it is no statement of a revision, but it comes with it."""
+
+from collections.abc import Iterable, Iterator
+from typing import Any, LiteralString
+
+from dbops.operations.migrate.facts import Revision
+from dbops.operations.migrate.forecast import estimate
+from dbops.operations.migrate.forecast.facts import Line, Sizes
+from dbops.operations.migrate.shapes import names
+from dbops.stores.postgres import Connection
+
+_TABLE: LiteralString = """
+    SELECT CASE WHEN n.nspname = 'public' THEN '' ELSE n.nspname || '.' END || c.relname,
+           ARRAY(SELECT t.tgname::text FROM pg_trigger t WHERE t.tgrelid = c.oid AND NOT t.tgisinternal
+                    AND t.tgenabled IN ('O', 'A') AND t.tgtype::int & %s <> 0 ORDER BY t.tgname),
+           ARRAY(SELECT concat_ws(' ', p.pubname, (
+                            SELECT '(' || string_agg(l.name, ', ' ORDER BY l.place) || ')'
+                              FROM jsonb_array_elements_text(to_jsonb(p) -> 'attnames') WITH ORDINALITY l (name, place)
+                            HAVING count(*) < (SELECT count(*) FROM pg_attribute a
+                                                WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped)))
+                   FROM pg_publication_tables p
+                  WHERE p.schemaname = n.nspname AND p.tablename = c.relname ORDER BY p.pubname)
+      FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.oid = to_regclass(%s)"""
+_ON_UPDATE, _ON_INSERT = 16, 4  # bits of pg_trigger.tgtype
+
+
+def lines(clone: Connection, revisions: Iterable[Revision], sizes: Sizes) -> Iterator[Line]:
+    """Tell of each revision whose change has a backfill, as the clone is after them."""
+    for one in revisions:
+        filling = one.shape.filling() if one.shape is not None and one.phase == "expand" else None
+        if filling is None:
+            continue
+        walked = _table(clone, filling.table, 0)
+        written = _table(clone, filling.writes, _ON_UPDATE if filling.writes == filling.table else _ON_INSERT)
+        if walked is None or written is None:
+            continue  # a later revision has removed it
+        name, triggers, publications = written
+        size = sizes.of(walked[0], one.id)
+        low, high = estimate.seconds("change", size) if size is not None else (None, None)
+        fires = [f"trigger {trigger}" for trigger in triggers if not names.is_ours(trigger)]
+        yield Line(
+            *(one.id, 0, f"the backfill of {name}, in batches", (f"ROW EXCLUSIVE on {name}",), "nothing", (), ()),
+            reversible=True,
+            at_least_s=low,
+            at_most_s=high,
+            notes=(
+                *((f"{size.rows:,} rows",) if size is not None else ()),
+                *((f"fires {', '.join(fires)} for each: choose --triggers",) if fires else ()),
+                *(f"feeds publication {publication}" for publication in publications),
+            ),
+        )
+
+
+def _table(clone: Connection, name: str, event: int) -> tuple[str, list[str], list[str]] | None:
+    row: Any = clone.execute(_TABLE, (event, name)).fetchone()
+    return row
