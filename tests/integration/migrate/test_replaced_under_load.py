@@ -19,8 +19,7 @@ SHAPE = Replaced(
     by="public.rooms_v2",
     create="CREATE TABLE public.rooms_v2 (LIKE public.rooms INCLUDING ALL)",
     key=("id",),
-    up={"size": "r.size", "owner": "r.owner"},
-    down={"size": "r.size", "owner": "r.owner"},
+    same=("size", "owner"),
 )
 _WORLD = """
 CREATE TABLE owners (id int PRIMARY KEY);

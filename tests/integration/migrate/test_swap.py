@@ -15,8 +15,7 @@ SHAPE = Replaced(
     by="public.rooms_v2",
     create="CREATE TABLE public.rooms_v2 (LIKE public.rooms INCLUDING ALL)",
     key=("id",),
-    up={name: f"r.{name}" for name in ("slug", "parent", "owner", "touched", "size")},
-    down={name: f"r.{name}" for name in ("slug", "parent", "owner", "touched", "size")},
+    same=("slug", "parent", "owner", "touched", "size"),
 )
 _WORLD = """
 CREATE TABLE owners (id int PRIMARY KEY);

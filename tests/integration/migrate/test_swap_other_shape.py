@@ -19,8 +19,7 @@ BIG = Replaced(
         CREATE TABLE public.orders_big_new PARTITION OF public.orders_big
             FOR VALUES FROM ('2026-01-01') TO (MAXVALUE)""",
     key=("id", "at"),
-    up={"amount": "r.amount"},
-    down={"amount": "r.amount"},
+    same=("amount",),
 )
 _WORLD = """
 CREATE TABLE buyers (id int PRIMARY KEY);

@@ -1,6 +1,5 @@
 """Tables: renamed, and replaced by another of another shape. Pure."""
 
-from dbops.engine.plan import qualified
 from dbops.errors import UsageError
 from dbops.operations.migrate.scaffold.facts import Draft, Kind, Known, Wanted
 from dbops.operations.migrate.scaffold.text import call, mapping, text, tuple_of
@@ -23,18 +22,20 @@ def _replace(wanted: Wanted, known: Known) -> Draft:
     key = known.table.key if known.table else ()
     if known.table and not key:
         raise UsageError(f"{wanted.table} has no primary key: its rows have no name", hint="give it one first")
-    same = {one.name: f"r.{qualified((one.name,))}" for one in columns if one.name not in key and not one.generated}
+    told = {*key, *wanted.up, *wanted.down}
+    same = [text(one.name) for one in columns if one.name not in told and not one.generated]
     arguments = {
         "table": text(wanted.table),
         "by": text(by),
         "create": text(wanted.definition or f"CREATE TABLE {by} (LIKE {wanted.table} INCLUDING ALL)"),
         "key": tuple_of([text(one) for one in key or ("id",)]),
-        "up": mapping({**same, **wanted.up}),
-        "down": mapping({**same, **wanted.down}),
+        "same": tuple_of(same),
+        "up": mapping(wanted.up),
+        "down": mapping(wanted.down),
     }
     more = (
-        "Correct create, up and down: the new table is written as a copy. Rights, policies, the sequence of the key,",
-        "foreign keys, triggers, views: they follow by themselves.",
+        "Correct create, same, up and down: the new table is written as a copy. Rights, policies, the sequence of the",
+        "key, foreign keys, triggers and views follow by themselves.",
     )
     return Draft(call("Replaced", arguments), (f"from {_SHAPES}.replaced import Replaced",), f"replace {name}", more)
 

@@ -2,21 +2,21 @@
 
     Replaced(table="public.workspaces", by="public.workspaces_v2", key=("workspace_id",),
              create="CREATE TABLE public.workspaces_v2 (LIKE public.workspaces INCLUDING ALL)",
-             up={"name": "r.name"}, down={"name": "r.name"})
+             same=("name", "slug"), up={"cents": "r.euros * 100"}, down={"euros": "r.cents / 100.0"})
 
-`up` tells each new column by the old row `r`, `down` each old column by the new one; the key is the same in both.
-After the exchange the new table serves under the old name, and the old one under the new: who wrote to either goes on,
-as long as it names columns that both have. A transaction that writes a row by the one name can run into a deadlock
-with another that writes the same row by the other name at the same moment; writers should keep to one of them.
-
-Prepared statements that show a column whose type is another afterwards fail once, at the exchange.
+`up` tells each new column by the old row `r`, `down` each old column by the new one; the key is the same in both, and
+so are the columns that `same` names. After the exchange the new table serves under the old name, and the old one under
+the new: who wrote to either goes on, as long as it names columns that both have. A transaction that writes a row by the
+one name can run into a deadlock with another that writes the same row by the other name at the same moment; writers
+should keep to one of them. Prepared statements that show a column whose type is another afterwards fail once, at the
+exchange.
 
 Expressions see pg_catalog and the schema of the table, and should have the type of their column to the digit. A key
 that is deferrable, `json` (it knows no equality), partitions, inheritance and rules are refused.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from dbops.operations.migrate.shapes import across, exchange, following, outfit
 from dbops.operations.migrate.shapes.across import Way, quoted
@@ -30,7 +30,7 @@ SELECT {values} FROM (
     SELECT r.* FROM {here} AS r LEFT JOIN {there} AS n ON {same}
      WHERE {rows} AND (n.{first} IS NULL OR {differs})
        FOR SHARE OF r) AS r
-ON CONFLICT ({key}) DO UPDATE SET {excluded} WHERE {differs_excluded}"""
+ON CONFLICT ({key}) DO {otherwise}"""
 _COMPARE = """SELECT {key} FROM {here} AS r LEFT JOIN {there} AS n ON {same}
  WHERE {rows} AND (n.{first} IS NULL OR {differs})"""
 
@@ -43,8 +43,9 @@ class Replaced:
     by: str
     create: str
     key: tuple[str, ...]
-    up: Mapping[str, str]
-    down: Mapping[str, str]
+    same: tuple[str, ...] = ()
+    up: Mapping[str, str] = field(default_factory=dict[str, str])
+    down: Mapping[str, str] = field(default_factory=dict[str, str])
     exchanged: bool = False
 
     def after_swap(self) -> "Replaced":
@@ -73,10 +74,9 @@ class Replaced:
     def filling(self) -> Filling | None:
         """Rows stay as they are while they are carried over: no write is missed, and no deleted row comes back."""
         old, new = self._names()
-        every = {**{column: f"r.{quoted(column)}" for column in self.key}, **self.up}
-        excluded = {column: f"excluded.{quoted(column)}" for column in self.up} or {
-            column: f"excluded.{quoted(column)}" for column in self.key
-        }
+        every = {**{column: f"r.{quoted(column)}" for column in self.key}, **self._up}
+        excluded = {column: f"excluded.{quoted(column)}" for column in self._up}
+        update = f"UPDATE SET {across.assigned(excluded)} WHERE {across.differs(excluded)}"
         statement = _FILL.format(
             here=old,
             there=new,
@@ -85,18 +85,17 @@ class Replaced:
             same=across.same("n", "r", self.key),
             rows=ROWS,
             first=quoted(self.key[0]),
-            differs=across.differs(self.up),
+            differs=across.differs(self._up),
             key=", ".join(map(quoted, self.key)),
-            excluded=across.assigned(excluded),
-            differs_excluded=across.differs(excluded),
+            otherwise=update if excluded else "NOTHING",
         )
         return Filling(old, statement, new)
 
     def comparisons(self) -> tuple[Comparison, ...]:
         old, new = self._names()
         return (
-            Comparison(old, self._compared(old, new, self.up)),
-            Comparison(new, self._compared(new, old, self.down), "back"),
+            Comparison(old, self._compared(old, new, self._up)),
+            Comparison(new, self._compared(new, old, self._down), "back"),
         )
 
     def before_swap(self, change: str) -> tuple[Do, ...]:
@@ -125,14 +124,22 @@ class Replaced:
         """After the exchange, the old table bears the name that was the new one's."""
         return OldNames(self.by)
 
+    @property
+    def _up(self) -> dict[str, str]:
+        return {**{column: f"r.{quoted(column)}" for column in self.same}, **self.up}
+
+    @property
+    def _down(self) -> dict[str, str]:
+        return {**{column: f"r.{quoted(column)}" for column in self.same}, **self.down}
+
     def _names(self) -> tuple[str, str]:
         """Name the old table and the new one."""
         return (self.by, self.table) if self.exchanged else (self.table, self.by)
 
     def _ways(self) -> tuple[Way, Way]:
         return (
-            Way(_FORWARD, self.table, self.by, self.key, self.up, self.down),
-            Way(_BACK, self.by, self.table, self.key, self.down, self.up),
+            Way(_FORWARD, self.table, self.by, self.key, self._up, self._down),
+            Way(_BACK, self.by, self.table, self.key, self._down, self._up),
         )
 
     def _sign(self, change: str, kind: str) -> str:
