@@ -91,11 +91,19 @@ class Cluster:
 
 
 @contextmanager
-def under_backup(folder: Path, *, segment_mb: int = 1, **more: Any) -> Generator[Cluster]:
+def under_backup(
+    folder: Path, *, segment_mb: int = 1, settings: tuple[tuple[str, str], ...] = (), **more: Any
+) -> Generator[Cluster]:
     """Start a cluster whose WAL is archived; there is no backup yet. `more` goes into [cluster.main]."""
     home = stanza.Stanza(folder / "pgbackrest", TARGET)
     command = stanza.archive_command(home)
-    server = postgres.Server(folder / "postgres", durable=False, wal_segment_mb=segment_mb, archive_command=command)
+    server = postgres.Server(
+        folder / "postgres",
+        durable=False,
+        wal_segment_mb=segment_mb,
+        archive_command=command,
+        settings=settings,
+    )
     live = Cluster(folder, server, home, more)
     with postgres.running(server, PASSWORD):
         stanza.create(home, server, PASSWORD, target=TARGET)

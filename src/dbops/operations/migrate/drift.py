@@ -4,8 +4,6 @@ DBM501  something that the change made is gone
 DBM502  something that the change made was altered by other hands
 """
 
-import hashlib
-import json
 import re
 from collections.abc import Generator, Iterator, Mapping
 from contextlib import contextmanager
@@ -59,13 +57,6 @@ def _search_path(connection: Connection) -> Generator[None]:
     connection.execute("SET search_path = pg_catalog, pg_temp")
     yield
     connection.execute("SELECT set_config('search_path', %s, false)", row)
-
-
-def digest(connection: Connection, change: str, shape: Shape) -> str:
-    """Put the triggers of a change into one word: evidence that was taken under others proves nothing."""
-    found = fingerprint(connection, change, shape)
-    triggers = {name: what for name, what in found.items() if name.startswith("trigger ")}
-    return hashlib.sha256(json.dumps(triggers, sort_keys=True).encode()).hexdigest()
 
 
 def _plain(name: str) -> str:

@@ -11,7 +11,7 @@ from dbops.engine.patience import Ramp
 from dbops.engine.plan import Ready
 from dbops.engine.run import Run
 from dbops.errors import UsageError
-from dbops.operations.migrate import open_changes
+from dbops.operations.migrate import drift, open_changes
 from dbops.operations.migrate.apply import SUBJECT
 from dbops.operations.migrate.compare import triggers
 from dbops.operations.migrate.compare.facts import COMPARED
@@ -51,6 +51,9 @@ def switch(
         facts = _facts(work, percent, overrides, look)
         if (error := check.refusal(facts)) is not None:
             raise error
+        if percent > work.change.percent:
+            life, here = work.change.life, work.known.here
+            drift.refuse(work.connection, target=target, change=change, shape=work.shape, life=life, here=here)
         planned = plan.plan(facts)
         guard = work.guard
         if facts.swap and planned.steps and not run.plan_only:
