@@ -68,6 +68,8 @@ def rollback(
         [Target(target, opening)],
         environment=loaded.config.platform.environment,
     )
-    done = not asked.plan and {step.id for step in result.data.steps}
-    after = f"dbops migrate up --target {target}{asked.where}" if done and "write" in done else None
-    return replace(result, next_actions=(after,) if after else ())
+    done = () if asked.plan else tuple(step.id for step in result.data.steps)
+    where = f"--target {target}{asked.where}"
+    if "write" in done:
+        return replace(result, next_actions=(f"dbops migrate up {where}",))
+    return replace(result, next_actions=(f"dbops migrate switch {name} {where}",) if "verify" in done else ())

@@ -102,6 +102,7 @@ def test_before_it_is_filled_it_is_undone_without_a_comparison(live: changing.Ex
     it = back(live)
     assert renaming.ids(it) == ["readers", renaming.EXPAND]
     assert any("not filled yet" in note for note in it.plan.steps[1].notes)
+    assert any("would expand again" in note for note in it.plan.steps[1].notes)
     assert renaming.observed(live).percent == 0
     assert live.execute(_COLUMNS) == [("id",), ("name",)]
     with pytest.raises(Refused, match="is to run"):

@@ -94,7 +94,7 @@ def table_of(walking: Walking, way: Way) -> batches.Table:
 def _differing(walking: Walking, way: Way, table: batches.Table, rows: str) -> list[Bound]:
     text = way.comparison.query.replace(KEY, table.key.texts).replace(ROWS, rows)
     found = walking.rows.execute(sql.SQL(cast("LiteralString", text))).fetchall()
-    return [tuple(row) for row in found]
+    return sorted((tuple(row) for row in found), key=lambda bound: [(len(text), text) for text in bound])
 
 
 def _smaller(walking: Walking, way: Way, size: int, failures: int, error: Exception) -> int:

@@ -95,7 +95,11 @@ def _undo(facts: Facts) -> list[Step[Action]]:
         steps.append(Step("write", f"write {facts.file.path}", Write(facts.file), notes=notes))
     lost = Risk.LOSES_DATA if facts.overrides else Risk.SAFE
     for one in facts.down:
-        told = (*one.notes, *notes)
+        told = (
+            *one.notes,
+            f"the file of {one.id} stays: `migrate up` would expand again, unless you remove it",
+            *notes,
+        )
         steps.append(Step(one.id, one.summary, Revise(one), max(one.risk, lost), one.statements, told))
     return steps
 
