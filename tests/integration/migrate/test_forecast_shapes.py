@@ -48,7 +48,7 @@ SHAPES: Mapping[str, Shape] = {
     "an enum value": EnumValue("public.mood", "keen"),
     "a column to drop": Dropped(ORDERS, ("note",)),
     "a table to drop": Dropped("public.buyers"),
-    "a table to replace": Replaced(ORDERS, "public.orders_v2", V2, ("id",), SAME, SAME),
+    "a table to replace": Replaced(ORDERS, "public.orders_v2", V2, ("id",), up=SAME, down=SAME),
 }
 
 
