@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
+from datetime import timedelta
 from pathlib import Path
 
 import psycopg
@@ -17,7 +18,9 @@ from psycopg import sql
 import adding
 import changing
 from conftest import Dbops
+from dbops.engine.patience import Ramp
 from dbops.errors import DbopsError, ExitCode, LockBusy, Refused
+from dbops.operations.migrate.apply import Doing, _watch  # pyright: ignore[reportPrivateUsage]
 
 from migrating import catalog_of
 
@@ -280,3 +283,39 @@ def test_a_dead_build_is_waited_for(live: changing.Example) -> None:
     other.join()
     adding.run(live)
     assert indexes(live, "things_a") == [("things_a", True)]
+
+
+def test_the_watcher_names_who_blocks_us_and_who_waits_behind_us(live: changing.Example) -> None:
+    live.execute("CREATE TABLE things (id int)")
+    queue = "SELECT count(*) FROM pg_locks WHERE NOT granted AND relation = 'things'::regclass"
+    with live.connect() as ours, live.connect() as looking, psycopg.connect(live.admin) as holder:
+        holder.execute("SELECT count(*) FROM things")
+        blocker = holder.info.backend_pid
+        waiting = [
+            threading.Thread(target=_until_cancelled, args=(ours, "ALTER TABLE things ADD b int")),
+            threading.Thread(target=lambda: live.execute("SELECT 'behind', id FROM things", dsn=live.admin)),
+        ]
+        for number, thread in enumerate(waiting, 1):
+            thread.start()
+            until(lambda n=number: live.execute(queue) == [(n,)])
+
+        @contextmanager
+        def administrator() -> Generator[psycopg.Connection]:
+            with psycopg.connect(live.admin, autocommit=True) as admin:
+                yield admin
+
+        ramp = Ramp(budget=timedelta(0))
+        doing = Doing(changing.TARGET, looking, administrator, lambda *_: b"", ours.info.backend_pid, ramp)
+        _watch(doing)
+        holder.rollback()
+        for thread in waiting:
+            thread.join()
+    assert f"blocked by backend {blocker} of postgres" in doing.blockers
+    assert "1 waited behind us: backend" in doing.behind
+    assert "'behind', id FROM things" in doing.behind
+    assert doing.gave_up
+
+
+def _until_cancelled(connection: psycopg.Connection, text: str) -> None:
+    with pytest.raises(psycopg.errors.QueryCanceled):
+        connection.execute(text.encode())

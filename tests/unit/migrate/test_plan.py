@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -9,8 +10,11 @@ from dbops.engine.plan import Risk, Statement
 from dbops.operations.migrate import check, plan
 from dbops.operations.migrate.facts import BASE, Database, History, Invalid, Revision
 from dbops.operations.migrate.shapes.constraint import Constraint
+from dbops.operations.migrate.shapes.dropped import Dropped
+from dbops.operations.migrate.shapes.enums import EnumValue
 from dbops.operations.migrate.shapes.guarded import partition_name
 from dbops.operations.migrate.shapes.index import Index
+from dbops.operations.migrate.shapes.shape import Shape
 
 LEDGER = (Statement("CREATE SCHEMA dbops"),)
 
@@ -199,3 +203,20 @@ def test_the_parts_of_an_index_on_partitions_belong_to_its_revision() -> None:
         assert not plan.is_of(one, replace(part, partition_of="app.Other"))
         assert not plan.is_of(one, replace(part, name="mine"))
     assert not plan.is_of(replace(one, shape=Index('app."Big"', "ix", "(a)")), part)
+
+
+@pytest.mark.parametrize(
+    ("phase", "shape", "said"),
+    [
+        ("expand", Index("t", "ix", "(a)"), None),
+        ("expand", EnumValue("mood", "calm"), "not reversible"),
+        ("contract", Index("t", "ix", "(a)"), "not reversible"),
+        ("contract", Dropped("public.users", ("fax",)), "out of the way"),
+        ("remove", Dropped("public.users", ("fax",)), "not reversible"),
+    ],
+)
+def test_what_cannot_be_taken_back_is_told(phase: str, shape: Shape, said: str | None) -> None:
+    one = Revision("r0", "x", (), change="c", phase=phase, shape=shape)
+    (step,) = plan.up(History("orders", "/m", (one,)), Database(ledger=3), ()).steps
+    assert len(step.notes) == (said is not None)
+    assert all(said in note for note in step.notes if said)

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from dbops.engine.plan import Plan, Risk, Statement, Step, Verbatim, qualified
 from dbops.operations.migrate.facts import BASE, Database, History, Invalid, Revision
 from dbops.operations.migrate.shapes.constraint import Constraint
+from dbops.operations.migrate.shapes.dropped import Dropped
+from dbops.operations.migrate.shapes.enums import EnumValue
 from dbops.operations.migrate.shapes.guarded import partition_name
 from dbops.operations.migrate.shapes.index import Index
 
@@ -120,8 +122,27 @@ def _upgrade(revision: Revision, filled: frozenset[str]) -> Step[Action]:
         Upgrade(revision.id),
         risk=Risk.BLOCKS if touched else Risk.SAFE,
         statements=_shown(revision.up),
-        notes=(f"takes locks on tables that hold rows: {', '.join(touched)}",) if touched else (),
+        notes=(*_locking(touched), *_for_good(revision)),
     )
+
+
+def _locking(tables: Sequence[str]) -> tuple[str, ...]:
+    return (f"takes locks on tables that hold rows: {', '.join(tables)}",) if tables else ()
+
+
+def _for_good(revision: Revision) -> Iterable[str]:
+    """Tell what no statement takes back."""
+    match revision.phase, revision.shape:
+        case "contract", Dropped():
+            yield "puts it out of the way, with all that is in it; what drops it for good is a later revision"
+        case "contract", _:
+            yield "not reversible: what it removes is brought back by nothing but a backup"
+        case "remove", _:
+            yield "not reversible: what was put out of the way goes for good, and is in nothing but a backup then"
+        case "expand", EnumValue():
+            yield "not reversible: PostgreSQL removes no value of an enum again"
+        case _:
+            return
 
 
 def down(history: History, database: Database, to: str, texts: Mapping[str, Sequence[str]]) -> Plan[Action]:
