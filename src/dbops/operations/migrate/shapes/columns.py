@@ -95,7 +95,10 @@ class Columns:
         missing = "".join(f" OR r.{quoted(one.name)} IS NULL" for one in self.new if one.not_null)
         forward = Comparison(self.table, self._keys(f"({self._unfilled}{missing})"))
         if not self.old:
-            return (forward,)
+            return (
+                forward,
+                Comparison(self.table, self._keys("false"), "back"),
+            )  # there is no old name to lead back to
         back = f"({self._dual.differs_down})" + (f" AND ({self._dual.differs_up})" if self.lossy else "")
         return (forward, Comparison(self.table, self._keys(back), "back"))
 

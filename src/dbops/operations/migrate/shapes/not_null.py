@@ -48,8 +48,9 @@ class NotNull:
         return Filling(self.table, statement, self.table)
 
     def comparisons(self) -> tuple[Comparison, ...]:
-        query = f"SELECT {KEY} FROM {self.table} AS r WHERE {ROWS} AND r.{quoted(self.column)} IS NULL"
-        return (Comparison(self.table, query),)
+        rows = f"SELECT {KEY} FROM {self.table} AS r WHERE {ROWS} AND "
+        forward = Comparison(self.table, f"{rows}r.{quoted(self.column)} IS NULL")
+        return (forward, Comparison(self.table, f"{rows}false", "back"))  # the column itself stays: nothing can be lost
 
     def swap(self, change: str) -> tuple[Do, ...]:
         del change
