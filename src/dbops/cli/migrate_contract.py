@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from dbops.operations.migrate.contract.facts import Gate
-    from dbops.operations.migrate.contract.ready import GatesClosed
+    from dbops.operations.migrate.contract.looking import GatesClosed
 
 Name = Annotated[str, typer.Argument(metavar="CHANGE", help="The change, as its revisions name it.")]
 One = Annotated[str, typer.Option("--target", "-t", metavar="NAME", help="The database.")]
@@ -68,7 +68,8 @@ def contract(
     With --write, writes the revision that does so; without, runs the committed one. Lock subjects: change:NAME, schema.
     """
     from dbops.across import gates as across
-    from dbops.operations.migrate.contract import ready
+    from dbops.operations.migrate.contract import looking, ready
+    from dbops.operations.migrate.contract import write as writing
     from dbops.stores import databases
 
     loaded = asked.load()
@@ -80,15 +81,15 @@ def contract(
         "now": clock.now(),
         "change": name,
         "backups": across.backups(config, target, run),
-        "override": ready.Override(tuple(override or ()), reason),
+        "override": looking.Override(tuple(override or ()), reason),
         "told": told,
     }
     if not write:
         asking["ramp"] = _ramp(patience)
-    opening = partial(ready.write if write else ready.contract, config, loaded.path, target, **asking)
+    opening = partial(writing.write if write else ready.contract, config, loaded.path, target, **asking)
     try:
         result = change(asked, run, [Target(target, opening)], environment=config.platform.environment)
-    except ready.GatesClosed as closed:
+    except looking.GatesClosed as closed:
         return _closed(closed, config.platform.environment)
     data = Contracted(config.platform.environment, result.data.plans, result.data.steps, tuple(told))
     shown = (_table(told, asking["now"]),) if told else ()

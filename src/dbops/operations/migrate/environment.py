@@ -133,6 +133,8 @@ def _state_after(module: Any, *, upgrade: bool) -> State | None:
             return State.EXPANDED
         case "contract", True:
             return State.CONTRACTED
+        case "contract", False:  # what was put out of the way is back
+            return State.SWITCHED
         case ("expand", False) | ("rollback", True):
             return State.ROLLED_BACK
         case _:

@@ -49,7 +49,7 @@ def apply(doing: Doing, step: Step[plan.Action]) -> None:
                 prove_overrides(doing.connection, doing.run, gates, target=doing.target, change=doing.change)
                 _prove(doing, LEAVE, {**told(gates, checksum), "restore_point": doing.restore_point})
         case plan.Write(path, text):
-            _write(Path(path), text)
+            write_whole(Path(path), text)
         case plan.Revise(inner):
             _revise(doing, inner)
         case _:
@@ -69,7 +69,7 @@ def _revise(doing: Doing, step: Step[revisions.Action]) -> None:
     _prove(doing, TOOK, {**took, "predicted_ms": doing.predicted.get(step.id)})
 
 
-def _write(path: Path, text: str) -> None:
+def write_whole(path: Path, text: str) -> None:
     """Appear complete, or not at all: Alembic reads every file of the folder."""
     part = path.with_name(f".{path.name}.part")
     part.write_text(text, encoding="utf-8")

@@ -130,6 +130,7 @@ class Facts:
     checksum: str
     old: Old | None  # None: nothing goes away
     compares: bool = True  # the shape has a comparison: there is a copy to go by
+    kept: bool = False  # what goes away is put out of the way first, with all that is in it
     compared: Proof | None = None
     triggers: str = ""  # the digest of our triggers as they are now
     conflicts: int = 0  # since the switch: rows whose old and new were both written, and disagreed

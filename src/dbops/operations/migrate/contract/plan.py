@@ -48,9 +48,8 @@ def contract(facts: Facts, gates: Sequence[Gate], left: Sequence[Step[revisions.
         name = f"dbops contract {facts.change}"[:63]
         text = Statement("SELECT pg_create_restore_point(%s)", values=(name,))
         steps.append(Step("restore point", f"name this moment: {name}", RestorePoint(name), statements=(text,)))
-    notes = tuple(f"gate {line(gate, facts.now)}" for gate in gates)
-    leave = Leave(tuple(gates), facts.checksum)
-    steps.append(Step("leave", f"write into the ledger that {facts.change} may be contracted", leave, notes=notes))
+    leave, summary = Leave(tuple(gates), facts.checksum), f"write into the ledger that {facts.change} may be contracted"
+    steps.append(Step("leave", summary, leave, notes=notes(facts, gates)))
     risk = _risk(facts, gates)
     for one in left:
         action: Action = Revise(one)
@@ -59,14 +58,17 @@ def contract(facts: Facts, gates: Sequence[Gate], left: Sequence[Step[revisions.
 
 
 def _risk(facts: Facts, gates: Sequence[Gate]) -> Risk:
-    """What goes away has a verified copy beside it, or its rows are lost."""
-    if facts.old is None:
+    """What goes away has a verified copy beside it, or is kept for a while; else its rows are lost."""
+    if facts.old is None or facts.kept:
         return Risk.BLOCKS
     verified = any(gate.name == "verified" and gate.passed is Passed.YES for gate in gates)
     return Risk.BLOCKS if facts.compares and verified else Risk.LOSES_DATA
 
 
-def write(facts: Facts, gates: Sequence[Gate], *, path: str, text: str) -> Plan[Action]:
-    notes = tuple(f"gate {line(gate, facts.now)}" for gate in gates)
-    step: Step[Action] = Step("write", f"write {path}", Write(path, text), notes=notes)
-    return Plan(facts.target, f"write the revision that contracts {facts.change}", (step,))
+def write(target: str, title: str, *, path: str, text: str, notes: Sequence[str] = ()) -> Plan[Action]:
+    step: Step[Action] = Step("write", f"write {path}", Write(path, text), notes=tuple(notes))
+    return Plan(target, title, (step,))
+
+
+def notes(facts: Facts, gates: Sequence[Gate]) -> tuple[str, ...]:
+    return tuple(f"gate {line(gate, facts.now)}" for gate in gates)

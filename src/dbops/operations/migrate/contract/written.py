@@ -18,7 +18,7 @@ def upgrade() -> None:
 def downgrade() -> None:
     changes.{back}
 """
-_CALLS = {"rollback": ("rollback", "expand(change, shape)")}
+_BACK = {"rollback": "expand(change, shape)"}
 _NO_WAY_BACK = "no_way_back(change)"
 
 
@@ -35,8 +35,18 @@ def file_name(revision: str, change: str) -> str:
     return f"{revision}_{slug}.py"
 
 
-def text(source: str, *, change: str, expand: str, behind: str, phase: str, about: str, impact: str) -> str:
-    """Write the revision from the source of the expand revision."""
+def text(
+    source: str,
+    *,
+    change: str,
+    expand: str,
+    behind: str,
+    phase: str,
+    about: str,
+    impact: str,
+    back: str | None = None,
+) -> str:
+    """Write the revision from the source of the expand revision; `back` is what takes it back, where anything does."""
     imports, kept = _kept(source)
     told = about.rstrip(".")
     own = [
@@ -49,8 +59,8 @@ def text(source: str, *, change: str, expand: str, behind: str, phase: str, abou
     if not any(re.search(r"\bimport\b.*\bchanges\b", line) for line in imports):
         imports = ["from dbops.operations.migrate import changes", *imports]
     head = [f'"""{told}.', "", _about(change, expand, phase), '"""', "", *imports, "", *own, *kept]
-    calls, back = _CALLS.get(phase, (phase, _NO_WAY_BACK))
-    return "\n".join(head).rstrip("\n") + "\n" + _BODY.format(phase=calls, back=back)
+    body = _BODY.format(phase=phase, back=back or _BACK.get(phase, _NO_WAY_BACK))
+    return "\n".join(head).rstrip("\n") + "\n" + body
 
 
 def _about(change: str, expand: str, phase: str) -> str:
@@ -58,7 +68,7 @@ def _about(change: str, expand: str, phase: str) -> str:
         return f"What {expand} has put beside each other is taken apart. Run it by: dbops migrate contract {change}"
     if phase == "rollback":
         return f"What {expand} has put beside the old is removed again. Run it by: dbops migrate up"
-    return f"What the contraction of {expand} has put out of the way is dropped for good."
+    return f"What the contraction of {change} has put out of the way is dropped for good, once it was kept long enough."
 
 
 def _quoted(value: str) -> str:

@@ -8,7 +8,7 @@ from dbops.operations.migrate.forecast.codes import CODES
 from dbops.operations.migrate.forecast.facts import Hazard, Seen
 from dbops.operations.migrate.forecast.text import head, plain, short
 
-EXPAND, CONTRACT, ROLLBACK = "expand", "contract", "rollback"
+EXPAND, CONTRACT, ROLLBACK, REMOVE = "expand", "contract", "rollback", "remove"
 
 _GATE = re.compile(r"\bdbops\b[\s\S]*gate|gate[\s\S]*\bdbops\b", re.IGNORECASE)
 _DESTROYS = re.compile(
@@ -42,7 +42,7 @@ def attribute(source: str, name: str) -> str | None:
 def hazards(revision: str, phase: str | None, seen: Sequence[Seen]) -> Iterator[Hazard]:
     """Judge the statements of one revision."""
     match phase:
-        case None | "rollback":
+        case None | "rollback" | "remove":
             return
         case "expand":
             for number, one in enumerate(seen):

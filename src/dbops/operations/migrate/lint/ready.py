@@ -139,7 +139,7 @@ def _hazards(scripts: Sequence[Script], forecast: Forecast) -> tuple[Hazard, ...
     phase = {one.id: phases.attribute(one.source, "phase") for one in scripts if one.id in of_revision}
     found = [
         replace(one, severity=Severity.INFO)
-        if one.code in _REMOVES and phase.get(one.revision) in {phases.CONTRACT, phases.ROLLBACK}
+        if one.code in _REMOVES and phase.get(one.revision) in {phases.CONTRACT, phases.ROLLBACK, phases.REMOVE}
         else one
         for one in forecast.hazards
     ]

@@ -19,6 +19,7 @@ from dbops.operations.migrate.contract.uses import Old
 from dbops.operations.migrate.facts import Entry, History, Revision
 from dbops.operations.migrate.life import Life, Place, State
 from dbops.operations.migrate.observe import entries
+from dbops.operations.migrate.shapes.dropped import Dropped
 from dbops.operations.migrate.shapes.shape import Shape
 from dbops.operations.migrate.standing import said
 from dbops.operations.migrate.standing.facts import Event, Looked, Open, Standing
@@ -29,6 +30,7 @@ from dbops.stores.postgres import Connection
 _PATIENCE = timedelta(seconds=5)
 _FRESH = ("verified", "soak", "clients", "rehearsal")  # the ledger tells these; the others are looked at by contract
 _DONE = frozenset({State.PLANNED, State.CONTRACTED, State.ROLLED_BACK})
+_PHASES = {State.SWITCHED: "soak", State.CONTRACTED: "put away"}
 _AWAITING = frozenset({State.VERIFIED, State.SWITCHED})
 
 Histories = Mapping[str, History | Exception]
@@ -91,13 +93,20 @@ def _open(known: History, seen: Seen) -> Iterator[tuple[str, tuple[Revision, ...
     names = dict.fromkeys([*(one.change for one in known.revisions if one.change is not None), *seen.lives])
     for name in names:
         revisions = tuple(one for one in known.revisions if one.change == name)
-        ended = any(one.phase in {"contract", "rollback"} and one.id in done for one in revisions)
-        begun = any(one.phase == "expand" and one.id in done for one in revisions)
-        state = seen.lives.get(name, Life()).state
-        shape = next((one.shape for one in reversed(revisions) if one.phase == "expand"), None)
-        if ended or (not begun and state in _DONE) or (shape is not None and is_complete(name, shape, state)):
-            continue
-        yield name, revisions
+        if _is_open(name, revisions, done, seen.lives.get(name, Life()).state):
+            yield name, revisions
+
+
+def _is_open(name: str, revisions: Sequence[Revision], done: set[str], state: State) -> bool:
+    last = max((number for number, one in enumerate(revisions) if one.phase == "expand"), default=None)
+    if last is None:
+        return state not in _DONE  # only the ledger knows it
+    phases, shape = {one.phase for one in revisions[last:] if one.id in done}, revisions[last].shape
+    if isinstance(shape, Dropped) and "contract" in phases:
+        return "remove" not in phases  # what is out of the way is still there
+    if phases & {"contract", "rollback"} or (shape is not None and is_complete(name, shape, state)):
+        return False
+    return "expand" in phases or state not in _DONE
 
 
 def _told(one: _Look, name: str, revisions: Sequence[Revision]) -> tuple[Open, tuple[Finding, ...]]:
@@ -108,14 +117,14 @@ def _told(one: _Look, name: str, revisions: Sequence[Revision]) -> tuple[Open, t
         one.target,
         name,
         (expand.impact if expand is not None else None) or "",
-        "soak" if life.state is State.SWITCHED else str(life.state),
+        _PHASES.get(life.state, str(life.state)),
         life.since,
         life.elsewhere,
         name in seen.paused,
         seen.percents.get(name, 0),
         seen.walks.get(name),
     )
-    if shape is None or seen.here is None or life.elsewhere:
+    if shape is None or seen.here is None or life.elsewhere or life.state in _DONE:
         return change, ()
     before = drift.expected(life, seen.here)
     now = drift.fingerprint(one.connection, name, shape) if before else {}
