@@ -56,6 +56,7 @@ def fill(connection: Connection, shape: Replaced) -> int:
         cursor: psycopg.Cursor[Any] = connection.execute(
             sql.SQL(cast("LiteralString", filling.statement.replace(ROWS, "true")))
         )
+        run(connection, "SET LOCAL dbops.backfill = ''")  # the transaction may be part of another
         return cursor.rowcount
 
 

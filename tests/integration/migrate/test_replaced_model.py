@@ -1,7 +1,7 @@
 """Whatever old and new clients write, in any order: both tables hold what a model of them holds."""
 
 from collections.abc import Generator
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from typing import Any
 
 import psycopg
@@ -101,9 +101,15 @@ def model(rows: Rows, operation: str, key: tuple[int, str], value: Any) -> Rows:
     before=st.dictionaries(_KEY, _VALUE, max_size=4).filter(lambda rows: len(set(rows.values())) == len(rows)),
     operations=st.lists(_OPERATION, max_size=12),
     filled=st.integers(0, 6),
+    at_once=st.booleans(),
 )
 def test_both_tables_hold_what_was_written(
-    connection: Connection, before: Rows, operations: list[tuple[str, bool, tuple[int, str], Any]], filled: int
+    connection: Connection,
+    before: Rows,
+    operations: list[tuple[str, bool, tuple[int, str], Any]],
+    filled: int,
+    *,
+    at_once: bool,
 ) -> None:
     run(connection, f"SET dbops.across = '{CHANGE}:*'")
     run(connection, f"SET dbops.backfill = '{CHANGE}'")
@@ -112,15 +118,22 @@ def test_both_tables_hold_what_was_written(
         connection.execute(*written("insert", OLD, "", key, value))  # pyright: ignore[reportArgumentType]
     run(connection, "RESET dbops.across; RESET dbops.backfill")
     rows = before
+    with connection.transaction() if at_once else nullcontext():
+        written_in_turn(connection, rows, operations, filled)
+    assert different(connection, SHAPE) == []
+
+
+def written_in_turn(
+    connection: Connection, rows: Rows, operations: list[tuple[str, bool, tuple[int, str], Any]], filled: int
+) -> None:
     for number, (operation, new, key, value) in enumerate([*operations, ("delete", False, (99, "x"), 0)]):
         if number == min(filled, len(operations)):
             fill(connection, SHAPE)
         by_new = new and number >= filled  # new clients come when all is filled
         text, values = written(operation, NEW if by_new else OLD, "-" if by_new else "", key, value)
-        with suppress(psycopg.errors.UniqueViolation):
+        with suppress(psycopg.errors.UniqueViolation), connection.transaction():
             connection.execute(text, values)  # pyright: ignore[reportArgumentType]
         rows = model(rows, operation, key, value)
         if number >= filled:
             assert different(connection, SHAPE) == []
         assert {(a, b): n for a, b, n in run(connection, f'SELECT a, "the b", n FROM {OLD}')} == rows
-    assert different(connection, SHAPE) == []

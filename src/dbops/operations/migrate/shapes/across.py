@@ -20,6 +20,7 @@ _FUNCTION = """CREATE FUNCTION {function}() RETURNS trigger LANGUAGE plpgsql SEC
 #variable_conflict use_column
 DECLARE
     around text = coalesce(current_setting('dbops.across', true), '');
+    ignored text;
     named text = TG_TABLE_NAME;
 BEGIN
     IF named NOT IN ({here_is}, {there_is}) THEN -- a partition
@@ -28,26 +29,26 @@ BEGIN
     IF named = {here_is} THEN
 {body}    ELSE -- the tables have exchanged their names
 {body_exchanged}    END IF;
-    PERFORM set_config('dbops.across', around, true);
+    ignored = set_config('dbops.across', around, true);
     RETURN NULL;
 END
 $across$"""
 _BODY = """        IF TG_OP = 'TRUNCATE' THEN
-            PERFORM set_config('dbops.across', {every}, true);
+            ignored = set_config('dbops.across', {every}, true);
             BEGIN
                 TRUNCATE {there};
             EXCEPTION WHEN feature_not_supported THEN -- foreign keys point to it, from tables that are empty by now
                 DELETE FROM {there};
             END;
         ELSIF TG_OP = 'DELETE' THEN
-            PERFORM set_config('dbops.across', {old_row}, true);
+            ignored = set_config('dbops.across', {old_row}, true);
             DELETE FROM {there} AS n WHERE {n_is_old};
             PERFORM FROM {there} AS n WHERE {n_is_old};
             IF FOUND THEN
                 {conflict}
             END IF;
         ELSE
-            PERFORM set_config('dbops.across', {new_row}, true);
+            ignored = set_config('dbops.across', {new_row}, true);
             IF TG_OP = 'UPDATE' AND ({moved}) THEN -- an identity may not be named where it stays the same
                 EXECUTE 'UPDATE {there_text} AS n SET ' || concat_ws(', ', {moved_text})
                     || ' FROM {here_text} AS r WHERE {r_is_2} AND {n_is_1}' USING OLD, NEW;
