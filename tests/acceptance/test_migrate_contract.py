@@ -10,7 +10,9 @@ import contracting
 import renaming
 from conftest import Dbops
 from contracting import CHANGE, ask, evidence, gates, through
+from dbops.operations.migrate.compare import ready as compare
 from dbops.operations.migrate.life import State
+from dbops.operations.migrate.switch import ready as switch
 
 UNLOOKED = through("soak", "statements", "clients", "backup", "rehearsal")
 FILE = "2026_01_01_0002_contract_users_full_name.py"
@@ -127,3 +129,46 @@ def test_what_needs_the_old_is_named(dbops: Dbops, live: changing.Example) -> No
     live.execute("DROP VIEW people")
     done = ask(dbops, live, "contract", CHANGE, "--write", *UNLOOKED)
     assert "with it goes index public.users_by_name" in evidence(done)["dependants"]
+
+
+_DROPPED = """
+from dbops.operations.migrate import changes
+from dbops.operations.migrate.shapes.dropped import Dropped
+
+change = "users-full-name"
+impact = "nobody reads the name any more"
+shape = Dropped("public.users", ("name",))
+phase = "expand"
+"""
+
+
+def test_a_column_is_dropped_in_two_stages_and_the_first_can_be_taken_back(
+    dbops: Dbops, live: changing.Example
+) -> None:
+    table = "def upgrade() -> None:\n    op.execute('CREATE TABLE users (id int PRIMARY KEY, name text)')\n"
+    live.revision(1, table + "\n\ndef downgrade() -> None:\n    op.execute('DROP TABLE users')\n")
+    expand = "def upgrade() -> None:\n    changes.expand(change, shape)\n"
+    live.revision(2, expand + "\n\ndef downgrade() -> None:\n    changes.undo(change, shape)\n", head=_DROPPED)
+    renaming.upgrade(live)
+    live.execute("INSERT INTO users VALUES (1, 'kept')")
+    contracting.carry_out(compare.verify, live)
+    contracting.carry_out(switch.switch, live, percent=100)
+    ask(dbops, live, "contract", CHANGE, "--write", *UNLOOKED)
+    assert "changes.put_back(change, shape)" in (live.history / FILE).read_text()
+    planned = ask(dbops, live, "contract", CHANGE, "--plan", *UNLOOKED)
+    assert planned["data"]["plans"][0]["risk"] == "blocks", "it is put out of the way, with all that is in it"
+    ask(dbops, live, "contract", CHANGE, "--yes", *UNLOOKED)
+    [put_away, identity] = sorted(columns(live), key=len, reverse=True)
+    assert (put_away.startswith("dbops_gone_"), identity) == (True, "id")
+    [change] = ask(dbops, live, "status")["data"]["databases"][0]["changes"]
+    assert change["phase"] == "put away"
+    down = ("down", "--to", renaming.EXPAND, "--yes")
+    ask(dbops, live, *down)
+    assert live.execute("SELECT name FROM users") == [("kept",)]
+    assert renaming.known(live).state is State.SWITCHED
+    ask(dbops, live, "contract", CHANGE, "--yes", *UNLOOKED)
+    ask(dbops, live, "contract", CHANGE, "--write")
+    early = dbops("migrate", "up", "--yes", "--config", live.toml)
+    assert early.returncode == 9
+    assert "is kept for 14 days" in early.stderr
+    assert len(columns(live)) == 2
