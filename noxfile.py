@@ -80,6 +80,8 @@ def lock(session: nox.Session) -> None:
         *(
             "pyproject.toml",
             "--extra",
+            "lint",
+            "--extra",
             "sandbox",
             "--group",
             "dev",
