@@ -1,9 +1,11 @@
 """`dbops migrate`: the schemas of the platform's databases, revision by revision."""
 
 import os
+from collections.abc import Callable, Generator
+from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from functools import partial
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -19,12 +21,17 @@ from dbops.cli import (
     migrate_verify,
 )
 from dbops.cli.door import Result, command, family
-from dbops.cli.flow import Target, change
+from dbops.cli.flow import Opening, Target, change
 from dbops.cli.options import Asked, AskedChange
 from dbops.cli.screen import Line
 from dbops.engine import clock
 from dbops.engine.patience import Ramp
+from dbops.engine.plan import Ready
+from dbops.engine.run import Run
 from dbops.errors import ExitCode, UsageError
+
+if TYPE_CHECKING:
+    from dbops.config.load import Loaded
 
 app = family("migrate")
 
@@ -55,14 +62,28 @@ def up(
     return _up(asked, target, to, jobs=jobs, keep_going=keep_going, ramp=_ramp(patience))
 
 
-@command(app, "plan", "dbops migrate plan", "dbops migrate plan --target audit --output json")
-def plan(asked: AskedChange, target: Targets = None) -> Result:
+@command(app, "plan", "dbops migrate plan", "dbops migrate plan --target audit --forecast")
+def plan(
+    asked: AskedChange,
+    target: Targets = None,
+    *,
+    forecast: Annotated[
+        bool, typer.Option("--forecast", help="Try each statement on a copy of the schema: locks, rewrites, how long.")
+    ] = False,
+) -> Result:
     """Show what `up` would run, SQL included."""
-    return _up(replace(asked, plan=True), target, None, jobs=1, keep_going=False, ramp=Ramp())
+    return _up(replace(asked, plan=True), target, None, jobs=1, keep_going=False, ramp=Ramp(), forecast=forecast)
 
 
 def _up(
-    asked: AskedChange, target: list[str] | None, to: str | None, *, jobs: int, keep_going: bool, ramp: Ramp
+    asked: AskedChange,
+    target: list[str] | None,
+    to: str | None,
+    *,
+    jobs: int,
+    keep_going: bool,
+    ramp: Ramp,
+    forecast: bool = False,
 ) -> Result:
     from dbops.operations.migrate import ready
     from dbops.stores import databases
@@ -72,18 +93,39 @@ def _up(
     if to is not None and len(names) != 1:
         raise UsageError("--to is for one database", hint="name it: --target NAME")
     opening = partial(ready.up, loaded.config, loaded.path, now=clock.now(), to=to, ramp=ramp)
-    result = change(
-        asked,
-        asked.run(loaded.state_dir),
-        [Target(name, partial(opening, name)) for name in names],
-        environment=loaded.config.platform.environment,
-        jobs=jobs,
-        keep_going=keep_going,
-        may_lose_data=False,
-    )
+    run = asked.run(loaded.state_dir)
+    with _foretelling(loaded, run) if forecast else nullcontext(_as_it_is) as told:
+        result = change(
+            asked,
+            run,
+            [Target(name, told(name, partial(opening, name))) for name in names],
+            environment=loaded.config.platform.environment,
+            jobs=jobs,
+            keep_going=keep_going,
+            may_lose_data=False,
+        )
     done = result.exit_code == ExitCode.OK and result.data.steps
     after = f"dbops migrate up{asked.where}" if asked.plan else f"dbops roles apply{asked.where}"
     return replace(result, next_actions=(after,) if done else ())
+
+
+def _as_it_is(_name: str, opening: Opening) -> Opening:
+    return opening
+
+
+@contextmanager
+def _foretelling(loaded: "Loaded", run: Run) -> Generator[Callable[[str, Opening], Opening]]:
+    """Yield what puts beside each revision of a database's plan what is to be expected of it."""
+    from dbops.operations.migrate.forecast import ready as forecasts
+
+    with forecasts.noting(loaded.config, loaded.path, run) as notes:
+
+        @contextmanager
+        def foretold(name: str, opening: Opening, run: Run) -> Generator[Ready[Any]]:
+            with opening(run) as ready:
+                yield replace(ready, plan=forecasts.annotated(ready.plan, notes(name)))
+
+        yield lambda name, opening: partial(foretold, name, opening)
 
 
 @command(app, "down", "dbops migrate down --target audit --to 2026_11_20_0200 --plan")

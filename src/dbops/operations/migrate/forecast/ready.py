@@ -4,10 +4,12 @@ from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import psycopg
 
 from dbops.config.model import Config
+from dbops.engine.plan import Plan
 from dbops.engine.run import Run
 from dbops.errors import DbopsError, Refused
 from dbops.operations.migrate import history
@@ -101,6 +103,12 @@ def noting(config: Config, path: Path, run: Run) -> Generator[Callable[[str], di
             return _notes(of_pending(Asking(config, path, run), target, known, create))
 
         yield notes
+
+
+def annotated(plan: Plan[Any], told: Mapping[str, tuple[str, ...]]) -> Plan[Any]:
+    """Put beside each revision of a plan what to expect of it; it stays the same plan."""
+    steps = tuple(replace(step, notes=(*step.notes, *told.get(step.id, ()))) for step in plan.steps)
+    return replace(plan, steps=steps)
 
 
 def _notes(found: Forecast) -> dict[str, tuple[str, ...]]:
