@@ -32,6 +32,29 @@ EXPAND = """def upgrade() -> None:
 def downgrade() -> None:
     changes.undo(change, shape)
 """
+TABLES = """
+CREATE TYPE mood AS ENUM ('sad', 'happy');
+CREATE TABLE owners (id int PRIMARY KEY, name text);
+INSERT INTO owners SELECT n, 'owner ' || n FROM generate_series(1, 50) n;
+CREATE TABLE things (id int NOT NULL, owner int NOT NULL, a text, b int, m mood, fax text NOT NULL);
+INSERT INTO things SELECT n, n % 50 + 1, 'text ' || n, n, 'sad', '' FROM generate_series(1, 5000) n;
+CREATE TABLE parts (id int NOT NULL, at date NOT NULL, a text) PARTITION BY RANGE (at);
+CREATE TABLE parts_1 PARTITION OF parts FOR VALUES FROM ('2026-01-01') TO ('2026-02-01');
+CREATE TABLE parts_2 PARTITION OF parts FOR VALUES FROM ('2026-02-01') TO ('2026-03-01');
+INSERT INTO parts SELECT n, date '2026-01-01' + n % 59, 'text ' || n FROM generate_series(1, 3000) n
+"""
+SHAPES = (
+    ("index", """Index("things", "things_a", "(lower(a))")"""),
+    ("constraint", """Constraint("things", "things_b", "CHECK (b >= 0)")"""),
+    ("constraint", """Constraint("things", "things_owner", "FOREIGN KEY (owner) REFERENCES owners (id)")"""),
+    ("constraint", """Constraint("things", "things_pkey", "PRIMARY KEY (id)")"""),
+    ("index", """Index("parts", "parts_a", "(a)", partitioned=True)"""),
+    ("constraint", """Constraint("parts", "parts_key", "UNIQUE (id, at)", partitioned=True)"""),
+    ("enums", """EnumValue("mood", "calm")"""),
+    ("generated", """Generated("things", "twice", "int", "r.b * 2")"""),
+    ("dropped", """Dropped("things", ("fax",), required={"fax": "''"})"""),
+)
+
 FIRST = """def upgrade() -> None:
     op.execute({text!r})
 
@@ -59,6 +82,13 @@ def shape(live: changing.Example, number: int, module: str, text: str, *, change
     """Write a revision that expands by a shape, told as Python."""
     head = _HEAD.format(module=module, change=change, shape=text, phase="expand")
     return live.revision(number, EXPAND, head=head)
+
+
+def everything(live: changing.Example) -> None:
+    """Write a history of every shape that adds, each one a change of its own."""
+    first(live, TABLES)
+    for number, (module, text) in enumerate(SHAPES, 2):
+        shape(live, number, module, text, change=f"change-{number}")
 
 
 def follow(live: changing.Example, number: int, module: str, text: str, *, up: str, down: str = "pass") -> str:

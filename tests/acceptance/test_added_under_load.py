@@ -15,29 +15,6 @@ from loading import Ask, Client
 
 from migrating import catalog_of
 
-_TABLES = """
-CREATE TYPE mood AS ENUM ('sad', 'happy');
-CREATE TABLE owners (id int PRIMARY KEY, name text);
-INSERT INTO owners SELECT n, 'owner ' || n FROM generate_series(1, 50) n;
-CREATE TABLE things (id int NOT NULL, owner int NOT NULL, a text, b int, m mood, fax text NOT NULL);
-INSERT INTO things SELECT n, n % 50 + 1, 'text ' || n, n, 'sad', '' FROM generate_series(1, 5000) n;
-CREATE TABLE parts (id int NOT NULL, at date NOT NULL, a text) PARTITION BY RANGE (at);
-CREATE TABLE parts_1 PARTITION OF parts FOR VALUES FROM ('2026-01-01') TO ('2026-02-01');
-CREATE TABLE parts_2 PARTITION OF parts FOR VALUES FROM ('2026-02-01') TO ('2026-03-01');
-INSERT INTO parts SELECT n, date '2026-01-01' + n % 59, 'text ' || n FROM generate_series(1, 3000) n
-"""
-_SHAPES = (
-    ("index", """Index("things", "things_a", "(lower(a))")"""),
-    ("constraint", """Constraint("things", "things_b", "CHECK (b >= 0)")"""),
-    ("constraint", """Constraint("things", "things_owner", "FOREIGN KEY (owner) REFERENCES owners (id)")"""),
-    ("constraint", """Constraint("things", "things_pkey", "PRIMARY KEY (id)")"""),
-    ("index", """Index("parts", "parts_a", "(a)", partitioned=True)"""),
-    ("constraint", """Constraint("parts", "parts_key", "UNIQUE (id, at)", partitioned=True)"""),
-    ("enums", """EnumValue("mood", "calm")"""),
-    ("generated", """Generated("things", "twice", "int", "r.b * 2")"""),
-    ("dropped", """Dropped("things", ("fax",), required={"fax": "''"})"""),
-)
-
 
 def _numbers(chance: random.Random) -> tuple[int, int]:
     return chance.randrange(1000), chance.randrange(1, 5000)
@@ -62,9 +39,7 @@ _READING = Client(
 @pytest.fixture
 def live(server: str, folder: Path) -> Generator[changing.Example]:
     with changing.example(server, folder) as example:
-        adding.first(example, _TABLES)
-        for number, (module, text) in enumerate(_SHAPES, 2):
-            adding.shape(example, number, module, text, change=f"change-{number}")
+        adding.everything(example)
         adding.run(example, to="2026_01_01_0001")
         yield example
 
