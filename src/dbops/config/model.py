@@ -100,7 +100,7 @@ class Postgres(Model):
     migrations: str | None = Field(default=None, description="the folder below migrations/postgres; default the target")
     owner: str | None = Field(default=None, description="the role that owns the database; may hold {target}")
     replicas: tuple[Dsn, ...] = Field(
-        default=(), description="hot standbys of it, each a dsn with the same password: long reads go there"
+        default=(), description="the dsn of each hot standby, with the password of this one; long reads go there"
     )
     creators: tuple[str, ...] = Field(default=(), description="further roles that create objects, beside the owner")
     partition: dict[str, Partition] = Field(default={}, description="its tables that are partitioned by time")
