@@ -66,7 +66,7 @@ OLD = (
 NEW = (
     Client(
         "new reader",
-        (Ask("SELECT given, family, age_v2, token FROM users WHERE id = %s", lambda r: (some(r),)),),
+        (Ask("SELECT given, family, age_v2, email FROM users WHERE id = %s", lambda r: (some(r),)),),
         0.005,
     ),
     Client(
@@ -112,10 +112,10 @@ def test_columns_change_beside_an_application_and_nothing_of_it_fails(live: chan
     contracting.git(live, "init", "-q")
     with under_load(live.app, NEW, long_read=LONG, long_read_s=LONG_S) as after:
         for change in CHANGES:
-            ask(dbops, live, "verify", change)
             ask(dbops, live, "contract", change, "--write", *UNLOOKED)
-            contracting.git(live, "add", "migrations")
-            contracting.git(live, "commit", "-q", "-m", "Contract")
+        contracting.git(live, "add", "migrations")
+        contracting.git(live, "commit", "-q", "-m", "Contract")
+        for change in CHANGES:
             ask(dbops, live, "contract", change, *UNLOOKED, "--yes")
     assert after.failures == {}
     columns = live.execute(
@@ -128,7 +128,6 @@ def test_columns_change_beside_an_application_and_nothing_of_it_fails(live: chan
         ("family", False),
         ("given", False),
         ("id", True),
-        ("token", True),
         ("visits", True),
     ]
     assert live.execute("SELECT count(*) FROM users WHERE family = 'New'") > [(0,)]

@@ -67,6 +67,47 @@ def test_a_backfill_leaves_old_values_alone_that_the_new_type_cannot_hold(admin:
     assert clean(admin, TOTAL)
 
 
+AGE = Columns(
+    table="public.people",
+    old=("age",),
+    new=(New("years", "int"),),
+    up={"years": "r.age::int"},
+    down={"age": "r.years::text"},
+)
+
+
+def test_an_old_value_that_has_no_new_one_stands_and_is_counted(admin: Client) -> None:
+    """What an old client may write, it may write during the change too."""
+    shaping.install_ledger(admin)
+    admin.execute("CREATE TABLE people (id int PRIMARY KEY, age text, visits int DEFAULT 0)")
+    shaping.expand(admin, AGE)
+    admin.execute("INSERT INTO people (id, age) VALUES (1, 'about 30'), (2, '7')")
+    admin.execute("UPDATE people SET age = 'old' WHERE id = 2; UPDATE people SET visits = 1")
+    assert rows(admin, "people", "id", "age", "years") == [(1, "about 30", None), (2, "old", None)]
+    assert shaping.conflicts(admin) == 2
+    admin.execute("UPDATE people SET years = 30 WHERE id = 1; UPDATE people SET age = '8' WHERE id = 2")
+    assert rows(admin, "people", "id", "age", "years") == [(1, "30", 30), (2, "8", 8)]
+    admin.execute("INSERT INTO people (id, age, years) VALUES (3, 'three', 3), (4, '04', 4)")
+    admin.execute("UPDATE people SET age = 'nine', years = 9 WHERE id = 2")
+    assert rows(admin, "people", "id", "age", "years")[1:] == [(2, "9", 9), (3, "3", 3), (4, "04", 4)]
+    assert shaping.conflicts(admin) == 4
+    admin.execute("DROP SCHEMA dbops CASCADE")
+
+
+def test_a_new_value_that_has_no_old_one_is_refused(admin: Client) -> None:
+    shape = Columns(
+        table="public.orders",
+        old=("number",),
+        new=(New("number_v2", "bigint"),),
+        up={"number_v2": "r.number"},
+        down={"number": "r.number_v2"},
+    )
+    admin.execute("CREATE TABLE orders (id int PRIMARY KEY, number int)")
+    shaping.expand(admin, shape)
+    with pytest.raises(errors.NumericValueOutOfRange):
+        admin.execute("INSERT INTO orders (id, number_v2) VALUES (1, 3000000000)")
+
+
 def test_whoever_fills_by_hand_does_no_harm_either(admin: Client) -> None:
     admin.execute("CREATE TABLE orders (id int PRIMARY KEY, total numeric NOT NULL)")
     admin.execute("INSERT INTO orders VALUES (1, 1.7)")

@@ -6,10 +6,10 @@ from dataclasses import dataclass, field
 
 from dbops.engine.plan import literal
 from dbops.operations.migrate.shapes import dual
-from dbops.operations.migrate.shapes.carried import grants
-from dbops.operations.migrate.shapes.dual import Dual
 from dbops.operations.migrate.shapes.filled import let_no_nulls_in, prove_no_nulls
 from dbops.operations.migrate.shapes.guarded import block, oid, quoted
+from dbops.operations.migrate.shapes.pair import Dual
+from dbops.operations.migrate.shapes.rights import grants
 from dbops.operations.migrate.shapes.shape import KEY, ROWS, Comparison, Do, Filling, OldNames
 
 

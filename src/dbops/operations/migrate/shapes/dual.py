@@ -8,7 +8,9 @@ UPDATE  the side that changed decides. Where both did, and neither follows from 
 INSERT  the side that was given decides; NULL in all columns of a side means "not given". Where both were given, and
         neither follows from the other, the new one decides.
 
-Each decision against a value that was given or changed is a conflict, and counted with dbops.conflict().
+Each decision against a value that was given or changed is a conflict, and counted with dbops.conflict(). So is an old
+client's value that `up` has no new one for: it stands, as before the change, and the new side is NULL until it is
+corrected. A new client's value that `down` has no old one for is refused: nothing could be led back to.
 
 The defaults of the old columns become a trigger that sorts first and acts where neither side was given: a DEFAULT
 would let the old side look given, whenever a new client leaves it out. For INSERT, an explicit NULL is the same as a
@@ -20,12 +22,12 @@ they set dbops.backfill to the change besides, which an expression that is not d
 
 # ruff: noqa: S608  # the parts are names and SQL of the revision's author
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 
 from dbops.engine.plan import literal
 from dbops.operations.migrate.shapes import names
 from dbops.operations.migrate.shapes.guarded import beside, block, quoted
+from dbops.operations.migrate.shapes.pair import Dual, conflict_body, disagree, down_body, up_body
 from dbops.operations.migrate.shapes.shape import Do
 
 BACKFILL = "dbops.backfill"  # a setting: in the transactions of a backfill, the change that it is of
@@ -44,37 +46,16 @@ _PLAIN = re.compile(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Dual:
-    """Which columns say the same, and how one side follows from the other: expressions over the row `r`."""
-
-    table: str
-    old: tuple[str, ...]
-    new: tuple[str, ...]
-    up: Mapping[str, str]
-    down: Mapping[str, str]
-
-    @property
-    def differs_up(self) -> str:
-        """The condition (over r) that the new side is not what follows from the old one."""
-        return " OR ".join(f"r.{quoted(name)} IS DISTINCT FROM ({self.up[name]})" for name in self.new)
-
-    @property
-    def differs_down(self) -> str:
-        return " OR ".join(f"r.{quoted(name)} IS DISTINCT FROM ({self.down[name]})" for name in self.old)
-
-    @property
-    def given(self) -> str:
-        return " OR ".join(f"r.{quoted(name)} IS NOT NULL" for name in self.new)
-
-
 def install(change: str, dual: Dual) -> tuple[Do, ...]:
     """Make the triggers, once the new columns are there; take the defaults of the old ones over."""
+    up = list(dual.up.values())
     return (
         Do(_take_over(change, dual)),
-        Do(function(change, dual.table, "conflict", _counting(change), ())),
-        Do(_function(change, dual, "down", dual.down)),
-        Do(_function(change, dual, "up", dual.up)),
+        Do(function(change, dual.table, "conflict", conflict_body(change, dual), up if dual.may_fail else ())),
+        Do(
+            function(change, dual.table, "down", down_body(dual), [*dual.down.values(), *(up if dual.may_fail else ())])
+        ),
+        Do(function(change, dual.table, "up", up_body(change, dual), up)),
         *(Do(_trigger(change, dual, kind)) for kind in _TRIGGERS),
         Do(always(dual.table, [names.name(kind, change, dual.table) for kind in _TRIGGERS])),
     )
@@ -125,12 +106,6 @@ def fixed_path(expressions: Sequence[str]) -> str:
     return "" if all(_PLAIN.sub("", one) == "" for one in expressions) else f" SET search_path = {PATH}"
 
 
-def _function(change: str, dual: Dual, kind: str, values: Mapping[str, str]) -> str:
-    assigned = "".join(f"    r.{quoted(name)} := ({expression});\n" for name, expression in values.items())
-    body = f"DECLARE\n    r ALIAS FOR new;\nBEGIN\n{assigned}    RETURN r;\nEND"
-    return function(change, dual.table, kind, body, list(values.values()))
-
-
 def function(change: str, table: str, kind: str, body: str, expressions: Sequence[str]) -> str:
     """Write a trigger function whose body holds these expressions."""
     tag = "$dbops$"
@@ -138,16 +113,6 @@ def function(change: str, table: str, kind: str, body: str, expressions: Sequenc
         tag = f"{tag[:-1]}_$"
     head = f"CREATE FUNCTION {beside(table, names.name(kind, change, table))}() RETURNS trigger LANGUAGE plpgsql"
     return f"{head}{fixed_path(expressions)} AS {tag}\n{body}\n{tag}"
-
-
-def _counting(change: str) -> str:
-    """Count a conflict where the ledger is there and lets us; the write goes on whatever becomes of the count."""
-    return f"""BEGIN
-    PERFORM dbops.conflict({literal(change)});
-    RETURN new;
-EXCEPTION WHEN undefined_function OR invalid_schema_name OR undefined_table OR insufficient_privilege THEN
-    RETURN new;
-END"""
 
 
 def _trigger(change: str, dual: Dual, kind: str) -> str:
@@ -166,17 +131,17 @@ def _when(change: str, dual: Dual, kind: str) -> str:
     old_changed = " OR ".join(f"NEW.{quoted(name)} IS DISTINCT FROM OLD.{quoted(name)}" for name in dual.old)
     old_given = " OR ".join(f"NEW.{quoted(name)} IS NOT NULL" for name in dual.old)
     new_given = as_new(dual.given)
-    disagree = f"({as_new(dual.differs_up)}) AND ({as_new(dual.differs_down)})"
+    disagreeing = as_new(disagree(dual))
     match kind:
         case "conflict_insert":
-            return f"({old_given}) AND ({new_given}) AND {disagree}"
+            return f"({old_given}) AND ({new_given}) AND {disagreeing}"
         case "conflict_update":
-            return f"({old_changed}) AND ({new_changed}) AND {disagree}"
+            return f"({old_changed}) AND ({new_changed}) AND {disagreeing}"
         case "down_insert":
-            return f"({new_given}) AND {disagree}"
+            return f"({new_given}) AND {disagreeing}"
         case "down_update":
             no_filling = f"pg_catalog.current_setting({literal(BACKFILL)}, true) IS DISTINCT FROM {literal(change)}"
-            return f"({new_changed}) AND {disagree} AND {no_filling}"
+            return f"({new_changed}) AND {no_filling} AND {disagreeing}"
         case "up_insert":
             return f"NOT ({new_given})"
         case _:
