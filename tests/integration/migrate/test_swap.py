@@ -8,7 +8,7 @@ from psycopg import errors
 
 from dbops.operations.migrate import catalog
 from dbops.operations.migrate.shapes.replaced import Replaced
-from replacing import CHANGE, Connection, different, do, fill, run, swap, swap_back
+from replacing import CHANGE, Connection, different, do, fill, ready, run, swap, swap_back
 
 SHAPE = Replaced(
     table="public.rooms",
@@ -186,3 +186,51 @@ def test_on_a_fresh_database_the_contraction_does_it_all(connection: Connection)
     do(connection, SHAPE.contract(CHANGE))
     assert seen(connection) == before
     works(connection)
+
+
+def test_what_was_made_ready_is_found_again_and_taken_back(connection: Connection) -> None:
+    before = seen(connection)
+    do(connection, SHAPE.expand(CHANGE))
+    fill(connection, SHAPE)
+    statements = SHAPE.before_swap(CHANGE)
+    for reached in range(1, len(statements) + 1):
+        ready(connection, statements[:reached])
+    works(connection)
+    run(
+        connection,
+        "WITH no AS (INSERT INTO rooms (id, slug, owner) VALUES (99, 'x', 1)) INSERT INTO things VALUES (99, 99)",
+    )
+    run(connection, "DELETE FROM rooms WHERE id = 99")
+    assert run(connection, "SELECT count(*) FROM things WHERE id = 99") == [(0,)]
+    do(connection, SHAPE.undo(CHANGE))
+    assert seen(connection) == before
+    left = "SELECT count(*) FROM pg_constraint WHERE conname ~ 'dbops|_2$'"
+    assert run(connection, left) == [(0,)]
+
+
+def test_nothing_is_read_while_the_names_are_exchanged(connection: Connection, database: str) -> None:
+    do(connection, SHAPE.expand(CHANGE))
+    fill(connection, SHAPE)
+    ready(connection, SHAPE.before_swap(CHANGE))
+    reads = "SELECT relname FROM pg_stat_xact_user_tables WHERE seq_tup_read + coalesce(idx_tup_fetch, 0) > 0"
+    with psycopg.connect(database) as fresh:  # which has counted nothing yet
+        run(fresh, "SET search_path = public")
+        for one in SHAPE.swap(CHANGE):
+            run(fresh, one.sql)
+        assert run(fresh, reads) == []
+        run(fresh, "SELECT count(*) FROM owners")
+        assert run(fresh, reads) == [("owners",)]
+
+
+def test_what_came_after_all_was_made_ready_keeps_the_names_as_they_are(connection: Connection) -> None:
+    do(connection, SHAPE.expand(CHANGE))
+    fill(connection, SHAPE)
+    ready(connection, SHAPE.before_swap(CHANGE))
+    run(connection, "CREATE TABLE newer (room int REFERENCES rooms)")
+    run(connection, "CREATE MATERIALIZED VIEW newer_still AS SELECT id FROM rooms")
+    before = oid(connection, "rooms")
+    with pytest.raises(errors.ObjectNotInPrerequisiteState, match=r"newer_room_fkey.*newer_still"):
+        do(connection, SHAPE.swap(CHANGE))
+    assert oid(connection, "rooms") == before
+    swap(connection, SHAPE)
+    assert oid(connection, "rooms") != before

@@ -16,7 +16,7 @@ EVENTS = ("write", "remove", "empty")
 EVERY_ROW = "*"  # what dbops.across holds while all rows go
 
 _FUNCTION = """CREATE FUNCTION {function}() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER
-    SET search_path = pg_catalog, {schema}, pg_temp SET row_security = off AS $across$
+    SET search_path = pg_catalog, {schema}, pg_temp SET row_security = off AS {tag}
 #variable_conflict use_column
 DECLARE
     around text = coalesce(current_setting('dbops.across', true), '');
@@ -32,7 +32,7 @@ BEGIN
     ignored = set_config('dbops.across', around, true);
     RETURN NULL;
 END
-$across$"""
+{tag}"""
 _BODY = """        IF TG_OP = 'TRUNCATE' THEN
             ignored = set_config('dbops.across', {every}, true);
             BEGIN
@@ -136,13 +136,18 @@ def trigger(change: str, kind: str, named_after: str, event: str) -> str:
 def create_function(change: str, way: Way, named_after: str) -> str:
     """Write the function of one direction. It goes by the name that its table has when it fires."""
     exchanged = replace(way, here=way.there, there=way.here)
+    bodies = [_BODY.format(**_parts(change, one)) for one in (way, exchanged)]
+    tag = "$across$"
+    while any(tag in body for body in bodies):
+        tag = f"{tag[:-1]}_$"
     return _FUNCTION.format(
         function=function(change, way.kind, named_after),
         schema=schema_of(way.here),
         here_is=literal(plain(split(way.here)[-1])),
         there_is=literal(plain(split(way.there)[-1])),
-        body=_BODY.format(**_parts(change, way)),
-        body_exchanged=_BODY.format(**_parts(change, exchanged)),
+        body=bodies[0],
+        body_exchanged=bodies[1],
+        tag=tag,
     )
 
 

@@ -125,6 +125,7 @@ $outfit$"""
 _STRIP = """DO $strip$
 DECLARE
     there oid = to_regclass(@there@);
+    twin text;
     each record;
 BEGIN
     IF EXISTS (SELECT FROM pg_catalog.pg_trigger WHERE tgrelid = there AND tgname = @sign@) THEN
@@ -138,12 +139,13 @@ BEGIN
     LOOP
         EXECUTE format('ALTER TABLE %s DROP CONSTRAINT %I', each.rel, each.conname);
     END LOOP;
-    FOR each IN SELECT DISTINCT w.ev_class::regclass AS rel FROM pg_catalog.pg_depend d
-                  JOIN pg_catalog.pg_rewrite w ON w.oid = d.objid JOIN pg_catalog.pg_class c ON c.oid = w.ev_class
-                 WHERE d.classid = 'pg_catalog.pg_rewrite'::regclass AND d.refobjid = there
-                   AND d.refclassid = 'pg_catalog.pg_class'::regclass AND c.relkind = 'm' AND c.relname ~ '^~dbops_'
+    FOREACH twin IN ARRAY (
+        SELECT coalesce(array_agg(DISTINCT w.ev_class::regclass::text), '{}') FROM pg_catalog.pg_depend d
+          JOIN pg_catalog.pg_rewrite w ON w.oid = d.objid JOIN pg_catalog.pg_class c ON c.oid = w.ev_class
+         WHERE d.classid = 'pg_catalog.pg_rewrite'::regclass AND d.refobjid = there
+           AND d.refclassid = 'pg_catalog.pg_class'::regclass AND c.relkind = 'm' AND c.relname ~ '^~dbops_')
     LOOP
-        EXECUTE format('DROP MATERIALIZED VIEW IF EXISTS %s CASCADE', each.rel); -- what reads it is a twin too
+        EXECUTE format('DROP MATERIALIZED VIEW IF EXISTS %s CASCADE', twin); -- what reads it is a twin too
     END LOOP;
 END
 $strip$"""

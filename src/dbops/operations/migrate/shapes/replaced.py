@@ -18,7 +18,7 @@ that is deferrable, `json` (it knows no equality), partitions, inheritance and r
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
-from dbops.operations.migrate.shapes import across, exchange, following, outfit
+from dbops.operations.migrate.shapes import across, exchange, outfit, twins
 from dbops.operations.migrate.shapes.across import Way, quoted
 from dbops.operations.migrate.shapes.shape import KEY, ROWS, Comparison, Do, Filling, OldNames
 
@@ -99,10 +99,10 @@ class Replaced:
         )
 
     def before_swap(self, change: str) -> tuple[Do, ...]:
-        return following.made_ready(self.table, self.by, self._sign(change, _FORWARD))
+        return twins.made_ready(self.table, self.by, self._sign(change, _FORWARD))
 
     def before_swap_back(self, change: str) -> tuple[Do, ...]:
-        return following.made_ready(self.table, self.by, self._sign(change, _BACK))
+        return twins.made_ready(self.table, self.by, self._sign(change, _BACK))
 
     def swap(self, change: str) -> tuple[Do, ...]:
         """Exchange the names, once all was made ready."""
