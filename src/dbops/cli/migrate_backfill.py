@@ -4,18 +4,38 @@ import re
 from dataclasses import replace
 from datetime import timedelta
 from functools import partial
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from dbops import units
 from dbops.cli import render
 from dbops.cli.door import Result, command
-from dbops.cli.flow import Target, change
+from dbops.cli.flow import Opening, Target, change
 from dbops.cli.options import AskedChange
 from dbops.engine import clock
 from dbops.errors import ExitCode, UsageError
 
+if TYPE_CHECKING:
+    from dbops.config.load import Loaded
+
+Triggers = Annotated[
+    str | None, typer.Option(metavar="fire|suppress", help="What becomes of the table's own triggers meanwhile.")
+]
+SetAside = Annotated[
+    int, typer.Option(min=0, help="How many rows that cannot be filled may be set aside before it stops.")
+]
+Throttle = Annotated[
+    list[str] | None,
+    typer.Option(metavar="NAME=LIMIT", help="What to give way to, such as replica-lag=5s; or NAME=off."),
+]
+ThrottleSql = Annotated[
+    str | None, typer.Option(metavar="SELECT", help="Hold while it yields true, or a number above 0.")
+]
+Patience = Annotated[
+    str, typer.Option(metavar="TIME", help="How long to try for a row that another transaction holds.")
+]
+Limit = Annotated[str | None, typer.Option(metavar="ROWS/s", help="Its rate, as 5000/s, heard while it runs; or off.")]
 _RATE = re.compile(r"(?P<rows>[1-9][0-9]*)(?P<thousand>k)?/s")
 _MOST_RATE = 2**31 - 1
 
@@ -36,32 +56,18 @@ def backfill(
     name: Annotated[str, typer.Argument(metavar="CHANGE", help="The change whose rows are filled.")],
     target: Annotated[str, typer.Option("--target", "-t", metavar="NAME", help="The database.")],
     *,
-    triggers: Annotated[
-        str | None,
-        typer.Option(metavar="fire|suppress", help="What becomes of the table's own triggers meanwhile."),
-    ] = None,
+    triggers: Triggers = None,
     jobs: Annotated[int, typer.Option(min=1, max=32, help="How many parts of the table at a time.")] = 1,
     batch: Annotated[str, typer.Option(metavar="TIME", help="How long a batch may take.")] = "200ms",
     most_rows: Annotated[int, typer.Option(min=1, help="The most rows of a batch.")] = 20_000,
-    most_set_aside: Annotated[
-        int, typer.Option(min=0, help="How many rows that cannot be filled may be set aside before it stops.")
-    ] = 100,
-    throttle: Annotated[
-        list[str] | None,
-        typer.Option(metavar="NAME=LIMIT", help="What to give way to, such as replica-lag=5s; or NAME=off."),
-    ] = None,
-    throttle_sql: Annotated[
-        str | None, typer.Option(metavar="SELECT", help="Hold while it yields true, or a number above 0.")
-    ] = None,
-    patience: Annotated[
-        str, typer.Option(metavar="TIME", help="How long to try for a row that another transaction holds.")
-    ] = "3m",
+    most_set_aside: SetAside = 100,
+    throttle: Throttle = None,
+    throttle_sql: ThrottleSql = None,
+    patience: Patience = "3m",
     again: Annotated[bool, typer.Option("--again", help="Begin at the first row, whatever was done.")] = False,
     pause: Annotated[bool, typer.Option("--pause", help="Hold a backfill that runs elsewhere.")] = False,
     resume: Annotated[bool, typer.Option("--resume", help="Let it go on.")] = False,
-    limit: Annotated[
-        str | None, typer.Option(metavar="ROWS/s", help="Its rate, as 5000/s, heard while it runs; or off.")
-    ] = None,
+    limit: Limit = None,
 ) -> Result:
     """Fill rows in small batches; go on where a run was killed. Lock: change:ID (--pause, --resume, --limit: none)."""
     from dbops.operations.migrate.backfill import check, ready
@@ -70,45 +76,46 @@ def backfill(
 
     loaded = asked.load()
     databases.targets(loaded.config, (target,))
-    if pause or resume or limit is not None:
-        if pause and resume:
-            raise UsageError("--pause and --resume do not go together")
-        wish = ready.Control(pause if pause or resume else None, None if limit is None else _rate(limit))
-        opening = partial(ready.control, loaded.config, loaded.path, target, now=clock.now(), change=name, wanted=wish)
-    else:
-        if triggers is not None and triggers not in set(Firing):
-            raise UsageError(f"--triggers {triggers!r} is neither fire nor suppress")
-        wanted = Wanted(
-            Firing(triggers) if triggers is not None else None,
-            jobs,
-            _time("--batch", batch),
-            most_rows,
-            most_set_aside,
-            _time("--patience", patience),
-            check.limits(throttle or ()),
-            throttle_sql,
-            again,
-        )
-        opening = partial(
-            ready.backfill,
-            loaded.config,
-            loaded.path,
-            target,
-            now=clock.now(),
-            change=name,
-            wanted=wanted,
-            on_progress=render.progress,
-        )
-    result = change(
+    about = {"now": clock.now(), "change": name}
+    place = (loaded.config, loaded.path, target)
+    wishes = pause or resume or limit is not None
+    if wishes:
+        wish = ready.Control(_either(pause=pause, resume=resume), None if limit is None else _rate(limit))
+        return _changed(asked, loaded, target, partial(ready.control, *place, **about, wanted=wish))
+    if triggers is not None and triggers not in set(Firing):
+        raise UsageError(f"--triggers {triggers!r} is neither fire nor suppress")
+    wanted = Wanted(
+        Firing(triggers) if triggers is not None else None,
+        jobs,
+        _time("--batch", batch),
+        most_rows,
+        most_set_aside,
+        _time("--patience", patience),
+        check.limits(throttle or ()),
+        throttle_sql,
+        again,
+    )
+    opening = partial(ready.backfill, *place, **about, wanted=wanted, on_progress=render.progress)
+    result = _changed(asked, loaded, target, opening)
+    filled = result.exit_code in {ExitCode.OK, ExitCode.WARNINGS} and not asked.plan
+    after = f"dbops migrate verify {name} --target {target}{asked.where}"
+    return replace(result, next_actions=(after,) if filled else ())
+
+
+def _changed(asked: AskedChange, loaded: "Loaded", target: str, opening: Opening) -> Result:
+    return change(
         asked,
         asked.run(loaded.state_dir),
         [Target(target, opening)],
         environment=loaded.config.platform.environment,
         may_lose_data=False,
     )
-    filled = result.exit_code in {ExitCode.OK, ExitCode.WARNINGS} and not (pause or resume or limit or asked.plan)
-    after = f"dbops migrate verify {name} --target {target}{asked.where}"
-    return replace(result, next_actions=(after,) if filled else ())
+
+
+def _either(*, pause: bool, resume: bool) -> bool | None:
+    if pause and resume:
+        raise UsageError("--pause and --resume do not go together")
+    return pause if pause or resume else None
 
 
 def _time(option: str, text: str) -> timedelta:

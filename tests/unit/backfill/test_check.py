@@ -100,3 +100,20 @@ def test_a_run_goes_on_where_there_is_something_to_go_on_with() -> None:
     assert anew(replace(FACTS, life=Life(State.FAILED), parts=(PART,)))  # done, and found wanting
     assert anew(replace(FACTS, life=Life(State.EXPANDED), parts=(PART,)))  # of an expansion that was undone
     assert anew(FACTS)
+
+
+def test_a_plan_that_reads_the_walked_table_is_told_from_one_that_reads_another() -> None:
+    scan = {"Node Type": "Seq Scan", "Alias": "r"}
+    assert check.reads_all({"Node Type": "ModifyTable", "Plans": [scan]})
+    assert check.reads_all({"Node Type": "Append", "Plans": [{**scan, "Alias": "r_2"}]})
+    assert not check.reads_all({"Node Type": "Hash Join", "Plans": [{**scan, "Alias": "rates"}]})
+    assert not check.reads_all({"Node Type": "Index Scan", "Alias": "r"})
+
+
+def test_the_preview_tells_what_a_backfill_gives_way_to() -> None:
+    (step,) = plan(FACTS, Wanted(throttle_sql="SELECT 0")).steps
+    (note,) = [note for note in step.notes if note.startswith("gives way")]
+    assert "replica-lag > 10.0 s" in note
+    assert "slot-wal > 8.0 GB" in note
+    assert "autovacuum >" not in note.replace("wraparound-vacuum", "")
+    assert note.endswith("and to your own query")

@@ -4,8 +4,9 @@ DBM301  the batch plan reads the whole table
 DBM302  a signal could not be observed
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from enum import Enum, auto
+from typing import Any
 
 from dbops import units
 from dbops.engine.finding import Finding, Severity
@@ -13,6 +14,8 @@ from dbops.errors import Refused, UsageError
 from dbops.operations.migrate.backfill.facts import LIMITS, SLOWS, UNITS, Facts, Firing, Signal, Trigger, Wanted
 from dbops.operations.migrate.life import State
 
+READS_ALL = "DBM301"
+UNSEEN = "DBM302"
 _SOME = 5
 # Classes of SQLSTATE that tell of a row, not of the statement or the server.
 _OF_A_ROW = frozenset({"21", "22", "23", "2F", "38", "39", "44", "P0"})
@@ -104,6 +107,11 @@ def _limit(name: str, text: str) -> float:
         raise UsageError(f"--throttle {name}: {error}", hint="as replica-lag=5s, slot-wal=1GB, dead-rows=40%") from None
 
 
+def gives_way(limits_: Mapping[str, float | None]) -> str:
+    """Tell all limits, for the preview."""
+    return ", ".join(f"{name} > {_shown(name, limit)}" for name, limit in limits_.items() if limit is not None)
+
+
 def holding(signals: Sequence[Signal]) -> tuple[str, ...]:
     """Tell what holds the next batch: name, value and limit."""
     return tuple(told(one) for one in signals if one.over and one.name not in SLOWS)
@@ -140,7 +148,7 @@ def unseen(target: str, signals: Sequence[Signal]) -> list[Finding]:
     return [
         Finding(
             Severity.INFO,
-            "DBM302",
+            UNSEEN,
             target,
             f"no throttle by {', '.join(names)}: it could not be observed",
             "let [cluster.NAME] dsn lead to a role with pg_monitor",
@@ -148,10 +156,17 @@ def unseen(target: str, signals: Sequence[Signal]) -> list[Finding]:
     ]
 
 
+def reads_all(node: Mapping[str, Any]) -> bool:
+    """Look through the plan of a batch: the rows that it walks are `r`, and its parts `r_1`, `r_2`, ..."""
+    if node.get("Node Type") == "Seq Scan" and str(node.get("Alias", "")).partition("_")[0] == "r":
+        return True
+    return any(reads_all(one) for one in node.get("Plans", ()))
+
+
 def scans(target: str, table: str) -> Finding:
     return Finding(
         Severity.WARNING,
-        "DBM301",
+        READS_ALL,
         target,
         f"each batch reads the whole of {table}: its plan has a Seq Scan",
         f"ANALYZE {table}; is the index of its key valid?",

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from dbops import units
 from dbops.engine.plan import Plan, Statement, Step, Verbatim
-from dbops.operations.migrate.backfill.check import trigger_told
+from dbops.operations.migrate.backfill.check import gives_way, trigger_told
 from dbops.operations.migrate.backfill.facts import Facts, Firing, Wanted
 from dbops.operations.migrate.life import State
 
@@ -73,6 +73,8 @@ def begins_anew(facts: Facts, wanted: Wanted) -> bool:
 def _notes(facts: Facts, wanted: Wanted, *, anew: bool) -> tuple[str, ...]:
     rows = "an unknown number of rows" if facts.table.rows is None else f"about {facts.table.rows} rows"
     notes = [f"{rows}, at most {wanted.most_rows} and {units.duration(wanted.batch)} a batch"]
+    if way := gives_way({name: limit for name, limit in wanted.limits.items() if name != "throttle-sql"}):
+        notes.append(f"gives way to {way}" + (", and to your own query" if wanted.throttle_sql else ""))
     if not anew:
         seen, total = sum(p.rows_seen for p in facts.parts), sum(p.rows_total for p in facts.parts)
         notes.append(f"goes on: {seen} of about {total} rows are done")

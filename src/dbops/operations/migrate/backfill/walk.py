@@ -1,6 +1,6 @@
 """Walk one part of a table: batch by batch, each in one transaction with the cursor that tells how far it came."""
 
-import json
+import threading
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
@@ -61,6 +61,7 @@ class Doing:
     guard: Callable[[], None]
     walkers: int
     met: list[Finding] = field(default_factory=list[Finding])
+    over: threading.Event = field(default_factory=threading.Event)  # one part has failed: the others end, too
 
 
 @dataclass(slots=True)
@@ -81,6 +82,14 @@ class _Going:
 
 def walk(doing: Doing, part: Part) -> None:
     """Go from the cursor to the end of a part. May be stopped or killed between any two statements."""
+    try:
+        _walk(doing, part)
+    except BaseException:
+        doing.over.set()
+        raise
+
+
+def _walk(doing: Doing, part: Part) -> None:
     with postgres.translated(doing.facts.target), doing.open() as connection:
         _retry_set_aside(doing, connection, part)
         if part.finished:
@@ -88,7 +97,7 @@ def walk(doing: Doing, part: Part) -> None:
         going = _Going(part, part.left.low, part.batch_rows)
         doing.watch.backends.add(connection.info.backend_pid)
         last = False
-        while not last:
+        while not last and not doing.over.is_set():
             limit = _held(doing, connection, part)
             asked = pace.at_most(going.rows, limit, doing.walkers)
             began = clock.monotonic()
@@ -142,10 +151,10 @@ def _settle(doing: Doing, connection: Connection, timeout: timedelta) -> None:
 
 def _look_at_plan(doing: Doing, connection: Connection, text: bytes) -> None:
     table = doing.facts.table
-    if table.blocks < _LARGE_BLOCKS or doing.met:
+    if table.blocks < _LARGE_BLOCKS or any(finding.code == check.READS_ALL for finding in doing.met):
         return
     row = connection.execute(b"EXPLAIN (FORMAT JSON) " + text).fetchone()
-    if row is not None and '"Node Type": "Seq Scan"' in json.dumps(row[0]):
+    if row is not None and check.reads_all(row[0][0]["Plan"]):
         doing.met.append(check.scans(doing.facts.target, table.shown))
 
 
