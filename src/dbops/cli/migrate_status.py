@@ -77,9 +77,14 @@ def _screen(standing: "list[Standing]", now: datetime) -> Screen:
     changes = tuple(_line(change, now) for one in standing for change in one.changes)
     if not changes:
         return (table,)
-    titles = (Column("open change"), Column("database"), Column("phase"), Column("done"), Column("left"))
-    more = (Column("waits for", shrinks=True), Column("gates missing", shrinks=True))
-    return (table, Line(""), Table((*titles, *more), changes))
+    titles = ("open change", "database", "phase", "done", "left", "waits for", "gates missing")
+    gates = tuple(
+        Line(f"{change.change}: {_missing(change)}", Tone.FAINT)
+        for one in standing
+        for change in one.changes
+        if _missing(change)
+    )
+    return (table, Line(""), Table(tuple(map(Column, titles)), changes), *gates)
 
 
 def _line(one: "Open", now: datetime) -> tuple[Cell, ...]:
@@ -94,7 +99,7 @@ def _line(one: "Open", now: datetime) -> tuple[Cell, ...]:
         Cell(_done(one.walk, one.readers)),
         Cell(_left(one.walk)),
         Cell((one.walk.throttled_by if one.walk is not None else None) or "", Tone.WARN),
-        Cell(_missing(one), Tone.WARN),
+        Cell(str(len(one.missing) + len(one.unlooked)), Tone.WARN if one.missing or one.unlooked else Tone.GOOD),
     )
 
 
@@ -111,7 +116,7 @@ def _left(walk: "Walk | None") -> str:
 
 
 def _missing(one: "Open") -> str:
-    told = [", ".join(one.missing)] if one.missing else []
+    told = [f"gates missing: {', '.join(one.missing)}"] if one.missing else []
     if one.unlooked:
         told.append(f"not looked at: {', '.join(one.unlooked)}")
     if one.overridden:
@@ -163,7 +168,8 @@ def history(asked: Asked, target: Targets = None) -> Result:
         )
         for one in found
     )
-    columns = (Column("database"), Column("revision"), Column("what it does"), Column("done"), Column("by"))
+    summary = Column("what it does", shrinks=True)
+    columns = (Column("database"), Column("revision"), summary, Column("done"), Column("by"))
     screen: Screen = (Table(columns, rows), *_happened(events))
     return Result({"revisions": found, "changes": events}, screen)
 
