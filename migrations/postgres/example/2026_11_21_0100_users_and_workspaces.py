@@ -12,6 +12,7 @@ ME = "NULLIF(current_setting('app.current_user_id', true), '')::uuid"
 
 
 def upgrade() -> None:
+    objects.create_extensions("pg_stat_statements")  # tells whether anybody still uses what a change wants to drop
     attic.create_table(
         "users",
         sa.Column("user_id", pg.UUID(), server_default=sa.text("gen_random_uuid()"), nullable=False),

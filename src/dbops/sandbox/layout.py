@@ -58,7 +58,8 @@ class Layout:
 
     @property
     def server(self) -> postgres.Server:
-        return postgres.Server(self.root / "postgres", durable=self.durable)
+        settings = postgres.counting_statements()  # changes of schemas are judged by who still uses the old names
+        return postgres.Server(self.root / "postgres", durable=self.durable, settings=settings)
 
     @property
     def cache(self) -> redis.Server:

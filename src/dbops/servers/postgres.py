@@ -17,7 +17,7 @@ from pathlib import Path
 
 from dbops import process
 from dbops.engine import stop as stopping
-from dbops.errors import DbopsError, Unreachable
+from dbops.errors import DbopsError, DependencyMissing, Unreachable
 from dbops.servers import account, alive, sockets
 
 SUPERUSER = "postgres"
@@ -75,6 +75,15 @@ def program(name: str, server: Server | None = None) -> Path:
     if server is not None and (version := _version(server)):
         folders = (Path(f"/usr/lib/postgresql/{version}/bin"), *folders)
     return process.find(name, *folders, hint=_HINT)
+
+
+def counting_statements() -> tuple[tuple[str, str], ...]:
+    """Tell the settings of a server that counts its statements, where its packages bring the module for it."""
+    try:
+        found = program("postgres").resolve().parents[1] / "lib" / "pg_stat_statements.so"
+    except DependencyMissing:  # told where the server is made
+        return ()
+    return (("shared_preload_libraries", "pg_stat_statements"),) if found.is_file() else ()
 
 
 def _version(server: Server) -> str | None:
