@@ -264,5 +264,7 @@ def test_what_has_no_verified_copy_wants_the_name_of_its_target() -> None:
     assert plan.contract(unverified, check.gates(unverified), left).risk is Risk.LOSES_DATA
     alone = replace(OPEN, compares=False)
     assert plan.contract(alone, check.gates(alone), left).risk is Risk.LOSES_DATA
+    assert plan.contract(replace(alone, kept=True), check.gates(alone), left).risk is Risk.BLOCKS
+    assert plan.contract(replace(alone, old=None), check.gates(alone), left).risk is Risk.BLOCKS
     assert [step.id for step in plan.contract(OPEN, gates, left).steps] == ["restore point", "leave", "r"]
     assert plan.contract(OPEN, gates, []).steps == ()

@@ -77,6 +77,7 @@ _COLUMN = [
     ("SELECT name($1) FROM users", Use.NONE),
     ("DO $x$ BEGIN PERFORM name FROM users; END $x$", Use.USED),
     ("VACUUM users", Use.NONE),
+    ("ANALYZE users (name)", Use.NONE),
     ("CREATE INDEX ON users (name)", Use.UNCLEAR),
     ("SELECT id FROM users LIMIT $1 OFFSET $2", Use.NONE),
 ]
