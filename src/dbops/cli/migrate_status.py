@@ -1,5 +1,6 @@
 """`dbops migrate status` and `history`: where databases and their open changes stand, and what was done to them."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
@@ -17,12 +18,13 @@ from dbops.engine.run import each
 from dbops.errors import DbopsError, Stopped
 
 if TYPE_CHECKING:
-    from dbops.operations.migrate.standing.facts import Event, Looked, Open, Standing, Walk
+    from dbops.operations.migrate.standing.facts import Event, Looked, Open, Standing
 
 Targets = Annotated[
     list[str] | None, typer.Option("--target", "-t", metavar="NAME", help="Only this database (repeatable).")
 ]
 _AT_ONCE = 16
+_WHOLE = 100
 
 
 def verbs(app: typer.Typer) -> None:
@@ -77,42 +79,40 @@ def _screen(standing: "list[Standing]", now: datetime) -> Screen:
     changes = tuple(_line(change, now) for one in standing for change in one.changes)
     if not changes:
         return (table,)
-    titles = ("open change", "database", "phase", "done", "left", "waits for", "gates missing")
+    columns = (Column("open change"), Column("phase"), Column("progress", shrinks=True), Column("gates"))
     gates = tuple(
         Line(f"{change.change}: {_missing(change)}", Tone.FAINT)
         for one in standing
         for change in one.changes
         if _missing(change)
     )
-    return (table, Line(""), Table(tuple(map(Column, titles)), changes), *gates)
+    return (table, Line(""), Table(columns, changes), *gates)
 
 
 def _line(one: "Open", now: datetime) -> tuple[Cell, ...]:
-    since = f" since {units.duration(now - one.since)}" if one.since is not None else ""
-    phase = "unknown: re-verify" if one.elsewhere else f"{one.phase}{since}{', paused' if one.paused else ''}"
+    since = f", {units.duration(now - one.since)}" if one.since is not None else ""
+    missing = len(one.missing) + len(one.unlooked)
     return (
-        Cell(one.change),
-        Cell(one.target),
+        Cell(f"{one.target}: {one.change}"),
         Cell(
-            "unknown: re-verify" if one.elsewhere else phase, Tone.WARN if one.elsewhere or one.paused else Tone.PLAIN
+            "unknown: re-verify" if one.elsewhere else f"{one.phase}{since}{', paused' if one.paused else ''}",
+            Tone.WARN if one.elsewhere or one.paused else Tone.PLAIN,
         ),
-        Cell(_done(one.walk, one.readers)),
-        Cell(_left(one.walk)),
-        Cell((one.walk.throttled_by if one.walk is not None else None) or "", Tone.WARN),
-        Cell(str(len(one.missing) + len(one.unlooked)), Tone.WARN if one.missing or one.unlooked else Tone.GOOD),
+        Cell("; ".join(_progress(one)), Tone.WARN if one.walk is not None and one.walk.throttled_by else Tone.PLAIN),
+        Cell(f"{missing} missing" if missing else "", Tone.WARN),
     )
 
 
-def _done(walk: "Walk | None", readers: int) -> str:
-    walked = f"{walk.kind} {walk.percent} %" if walk is not None else ""
-    follow = f"{readers} % follow" if readers else ""
-    return ", ".join(part for part in (walked, follow) if part)
-
-
-def _left(walk: "Walk | None") -> str:
-    if walk is None or walk.eta_likely is None or walk.eta_late is None:
-        return ""
-    return f"{units.duration(walk.eta_likely)} to {units.duration(walk.eta_late)}"
+def _progress(one: "Open") -> Iterator[str]:
+    walk = one.walk
+    if walk is not None and walk.percent < _WHOLE:
+        yield f"{walk.kind} {walk.percent} %"
+        if walk.eta_likely is not None and walk.eta_late is not None:
+            yield f"{units.duration(walk.eta_likely)} to {units.duration(walk.eta_late)} left"
+        if walk.throttled_by:
+            yield f"waits for {walk.throttled_by}"
+    if one.readers:
+        yield f"{one.readers} % of the readers follow"
 
 
 def _missing(one: "Open") -> str:
