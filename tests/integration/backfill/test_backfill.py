@@ -158,6 +158,25 @@ def test_a_row_that_another_transaction_holds_is_waited_for_and_told(things: fil
     assert things.jobs(COUNTED)[0][0] == ROWS
 
 
+def test_a_table_that_is_locked_is_waited_for_and_told(things: filling.Change) -> None:
+    """Also while somebody changes the table itself: neither the look at it nor a batch waits for ever."""
+    with things.live.connect() as other, other.transaction():
+        other.execute("LOCK TABLE things")
+        with pytest.raises(LockBusy):
+            things.fill(patience=filling.NONE)
+    assert things.life.state is State.EXPANDED
+
+    def lock(_: object) -> None:
+        if things.ask("SELECT count(*) FROM dbops.chunks") and not other.pgconn.transaction_status:
+            other.execute("BEGIN; LOCK TABLE things")
+
+    with things.live.connect() as other, pytest.raises(LockBusy, match="or its next row, has been locked for long"):
+        things.fill(on_progress=lock, patience=filling.NONE, most_rows=500)
+    assert things.life.state is State.BACKFILLING
+    things.fill()
+    assert things.ask(FILLED) == ROWS
+
+
 def test_a_batch_plan_that_reads_the_whole_table_is_told(server: str, folder: Path) -> None:
     wide = "CREATE TABLE things (id int PRIMARY KEY, a text, b text) WITH (fillfactor = 10);"
     with filling.change(

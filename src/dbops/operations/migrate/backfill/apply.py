@@ -168,7 +168,7 @@ def _walker(opening: Open) -> Generator[Connection]:
     """Open a connection where names mean what they mean in revisions."""
     with opening() as connection:
         connection.execute(sql.SQL("SET search_path = {}").format(sql.Identifier(_SEARCH_PATH)))
-        connection.execute("SET lock_timeout = '2s'")  # to look for the next rows, too, waits for nobody's DDL
+        connection.execute("SET lock_timeout = '1s'")  # to look for the next rows, too, waits for nobody's DDL
         yield connection
 
 

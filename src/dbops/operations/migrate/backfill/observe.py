@@ -23,7 +23,9 @@ from dbops.stores.postgres import Connection
 _SEARCH_PATH = "public"  # what revisions are run with, and so what their expressions mean
 _MANY_CHANGED = 0.2
 
-_FIND = "SELECT set_config('search_path', %s, false), to_regclass(%s)::oid::bigint"
+_FIND = """
+    SELECT set_config('search_path', %s, false), set_config('lock_timeout', '2s', false),
+           to_regclass(%s)::oid::bigint"""
 _STALE = """
     SELECT CASE WHEN c.reltuples < 0 THEN 'it was never analyzed'
                 WHEN s.changed > 1000 + %(many)s * s.live THEN s.changed || ' rows changed since it was analyzed' END
@@ -103,9 +105,9 @@ def _ledger(connection: Connection, version: int | None) -> tuple[Statement, ...
 
 def _found(connection: Connection, table: str, target: str) -> int:
     row = connection.execute(_FIND, (_SEARCH_PATH, table)).fetchone()
-    if row is None or row[1] is None:
+    if row is None or row[2] is None:
         raise Refused(f"table {table} of the change is not there", hint="was it renamed by hand?", target=target)
-    return int(row[1])
+    return int(row[2])
 
 
 def _triggers(connection: Connection, filling: Filling, written: int) -> tuple[Trigger, ...]:

@@ -11,7 +11,7 @@ import psycopg
 from psycopg import sql
 
 from dbops.copies import batches
-from dbops.copies.bounds import Bound, Range
+from dbops.copies.bounds import Bound, Range, Stretch
 from dbops.engine import clock, stop
 from dbops.engine.finding import Finding
 from dbops.engine.run import Run
@@ -103,6 +103,9 @@ def _walk(doing: Doing, part: Part) -> None:
             began = clock.monotonic()
             try:
                 chunk = _batch(doing, connection, going, asked)
+            except _TableLocked:
+                _wait_for_others(doing, connection, going)
+                continue
             except psycopg.Error as error:
                 _failed(doing, connection, going, asked, error)
                 continue
@@ -115,7 +118,7 @@ def _walk(doing: Doing, part: Part) -> None:
 
 def _batch(doing: Doing, connection: Connection, going: _Going, rows: int) -> jobs.Chunk:
     facts = doing.facts
-    stretch = batches.next_of(connection, facts.table, going.left, rows)  # before any row is locked
+    stretch = _next_rows(doing, connection, going, rows)  # before any row is locked
     began = clock.monotonic()
     with connection.transaction():
         _settle(doing, connection, _ONE_ROW if rows == 1 else doing.wanted.batch * _OVER)
@@ -129,6 +132,17 @@ def _batch(doing: Doing, connection: Connection, going: _Going, rows: int) -> jo
         chunk = jobs.Chunk(stretch.range.high, stretch.rows, changed, _next(doing, going, rows, ms), ms, stretch.last)
         jobs.advance(connection, doing.run, going.part, chunk)
     return chunk
+
+
+class _TableLocked(Exception):
+    """Somebody changes the table itself: smaller batches are no way around that."""
+
+
+def _next_rows(doing: Doing, connection: Connection, going: _Going, rows: int) -> Stretch:
+    try:
+        return batches.next_of(connection, doing.facts.table, going.left, rows)
+    except psycopg.errors.LockNotAvailable as error:
+        raise _TableLocked from error
 
 
 def _next(doing: Doing, going: _Going, rows: int, ms: int) -> int:
@@ -179,7 +193,7 @@ def _failed(doing: Doing, connection: Connection, going: _Going, rows: int, erro
         case Failure.BUSY if rows == 1 and isinstance(error, psycopg.errors.QueryCanceled):
             _set_aside(doing, connection, going, f"{error.sqlstate}: it took longer than {_ONE_ROW.seconds} s")
         case Failure.BUSY if rows == 1:
-            _wait_for_the_row(doing, connection, going)
+            _wait_for_others(doing, connection, going)
         case Failure.BUSY:
             going.rows = max(1, rows // 2)
         case Failure.ROW if rows == 1:
@@ -194,18 +208,18 @@ def _reason(error: psycopg.Error) -> str:
     return f"{error.sqlstate} {type(error).__name__}" + (f", constraint {named}" if named else "")
 
 
-def _wait_for_the_row(doing: Doing, connection: Connection, going: _Going) -> None:
+def _wait_for_others(doing: Doing, connection: Connection, going: _Going) -> None:
     """Let others end their transactions; the application is never held up by our waiting."""
     now = clock.monotonic()
     going.busy_since = now if going.busy_since is None else going.busy_since
     if now - going.busy_since > doing.wanted.patience.total_seconds():
         who = ", ".join(f"backend {p} of {u} ({s})" for p, u, s in _rows(connection, doing.facts.table.oid))
         raise LockBusy(
-            f"the next row of {doing.facts.table.shown} has been locked for long, by {who or 'somebody'}",
+            f"{doing.facts.table.shown}, or its next row, has been locked for long, by {who or 'somebody'}",
             hint="end that transaction, then run again: it goes on where it stopped",
             target=doing.facts.target,
         )
-    _rest(doing, connection, going.part, _POLL_S, by="a row that another transaction holds")
+    _rest(doing, connection, going.part, _POLL_S, by="a lock of another transaction")
 
 
 def _rows(connection: Connection, oid: int) -> list[Any]:
@@ -215,7 +229,7 @@ def _rows(connection: Connection, oid: int) -> list[Any]:
 def _set_aside(doing: Doing, connection: Connection, going: _Going, reason: str) -> None:
     """Go on behind the row, and remember it with its key alone."""
     facts = doing.facts
-    stretch = batches.next_of(connection, facts.table, going.left, 1)
+    stretch = _next_rows(doing, connection, going, 1)
     if not stretch.full or stretch.range.high is None:  # somebody has deleted it: nothing is left to set aside
         return
     with connection.transaction():
