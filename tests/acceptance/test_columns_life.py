@@ -30,16 +30,6 @@ CHANGES = {
     "users-age": ("type", "--column", "age", "--type", "int", "--to", "age_v2"),
     "users-name": ("split-columns", "--column", "name", "--to", "given", "--to", "family"),
     "users-email": ("not-null", "--column", "email", "--fill", "'none-' || r.id"),
-    "users-token": (
-        "add-column",
-        "--column",
-        "token",
-        "--type",
-        "uuid",
-        "--default",
-        "gen_random_uuid()",
-        "--not-null",
-    ),
 }
 
 
