@@ -12,12 +12,16 @@ from dbops.operations.migrate.shapes.guarded import block, has_column, oid, quot
 from dbops.operations.migrate.shapes.shape import Do
 
 KEEP = "14 days"
+_LONGEST = 63  # bytes of a name in PostgreSQL
 
 
 def stored_column(change: str, column: str) -> str:
     """Name a column while it is out of the way."""
-    told = hashlib.sha256(change.encode()).hexdigest()[:6]
-    return f"dbops_gone_{told}_{column}".encode()[:63].decode(errors="ignore")
+    whole = f"dbops_gone_{hashlib.sha256(change.encode()).hexdigest()[:6]}_{column}"
+    if len(whole.encode()) <= _LONGEST:
+        return whole
+    told = hashlib.sha256(whole.encode()).hexdigest()[:12]
+    return f"{whole.encode()[: _LONGEST - 13].decode(errors='ignore')}_{told}"
 
 
 def put_column_away(change: str, table: str, column: str) -> Do:
