@@ -341,9 +341,7 @@ def test_on_a_terminal_it_tells_how_far_it_is_and_how_long_it_will_take(
     slow_down(live, 5)
     with live.connect() as connection:  # progress is told from file to file
         for number in range(6):
-            connection.execute(
-                f"CREATE TABLE more_{number} AS SELECT g, md5(g::text) AS t FROM large".encode()
-            )
+            connection.execute(f"CREATE TABLE more_{number} AS SELECT g, md5(g::text) AS t FROM large".encode())
     shown = Terminal([_DBOPS, "backup", "run", "--config", live.toml], cwd=live.folder, env=env, columns=200)
     try:
         shown.await_text(r"main: 0/2 full backup into repository 1 .*: \d+%, about .* left")
