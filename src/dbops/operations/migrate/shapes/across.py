@@ -1,9 +1,9 @@
 """Two tables that hold the same rows in different shapes: the triggers that keep each like the other. Pure.
 
 Row triggers after the fact replay each write on the other side, in the order in which it happened, with the values
-that the row has by then. The setting dbops.across names the row that is being carried over: its trigger on the other
-side stays silent, while whatever else an application's own triggers write there is carried back. They run as the
-owner, for the writer may have no rights on the other table; and fire in replica role too.
+that the row has by then. The setting dbops.across holds how deep in triggers we write: the trigger on the other side
+stays silent at that depth, and carries back whatever an application's own triggers write there, deeper down. They run
+as the owner, for the writer may have no rights on the other table; and fire in replica role too.
 """
 
 from collections.abc import Mapping, Sequence
@@ -13,7 +13,6 @@ from dbops.engine.plan import literal, qualified
 from dbops.operations.migrate.shapes import names
 
 EVENTS = ("write", "remove", "empty")
-EVERY_ROW = "*"  # what dbops.across holds while all rows go
 
 _FUNCTION = """CREATE FUNCTION {function}() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER
     SET search_path = pg_catalog, {schema}, pg_temp SET row_security = off AS {tag}
@@ -21,11 +20,14 @@ _FUNCTION = """CREATE FUNCTION {function}() RETURNS trigger LANGUAGE plpgsql SEC
 DECLARE
     around text = coalesce(current_setting('dbops.across', true), '');
     ignored text;
+    r record;
+    done boolean;
     named text = TG_TABLE_NAME;
 BEGIN
     IF named NOT IN ({here_is}, {there_is}) THEN -- a partition
         SELECT relname INTO named FROM pg_class WHERE oid = pg_partition_root(TG_RELID);
     END IF;
+    ignored = set_config('dbops.across', {mark}, true);
     IF named = {here_is} THEN
 {body}    ELSE -- the tables have exchanged their names
 {body_exchanged}    END IF;
@@ -34,55 +36,58 @@ BEGIN
 END
 {tag}"""
 _BODY = """        IF TG_OP = 'TRUNCATE' THEN
-            ignored = set_config('dbops.across', {every}, true);
             BEGIN
                 TRUNCATE {there};
             EXCEPTION WHEN feature_not_supported THEN -- foreign keys point to it, from tables that are empty by now
                 DELETE FROM {there};
             END;
         ELSIF TG_OP = 'DELETE' THEN
-            ignored = set_config('dbops.across', {old_row}, true);
             DELETE FROM {there} AS n WHERE {n_is_old};
             PERFORM FROM {there} AS n WHERE {n_is_old};
             IF FOUND THEN
                 {conflict}
             END IF;
         ELSE
-            ignored = set_config('dbops.across', {new_row}, true);
-            IF TG_OP = 'UPDATE' AND ({moved}) THEN -- an identity may not be named where it stays the same
-                EXECUTE 'UPDATE {there_text} AS n SET ' || concat_ws(', ', {moved_text})
-                    || ' FROM {here_text} AS r WHERE {r_is_2} AND {n_is_1}' USING OLD, NEW;
-            {update}END IF;
-            PERFORM {alike};
+            SELECT h.* INTO r FROM {here} AS h WHERE {h_is_new}; -- as it is by now: other triggers may have written it
             IF FOUND THEN
-                INSERT INTO {there} AS n ({columns}) OVERRIDING SYSTEM VALUE
-                    SELECT {values} FROM {here} AS r
-                     WHERE {r_is_new} AND NOT EXISTS (SELECT FROM {there} AS n WHERE {n_is_r})
-                ON CONFLICT ({key}) DO {on_conflict};
-                PERFORM {alike};
-                IF FOUND THEN -- triggers over there assign values of their own: those are taken back here
-                    {settle}
+                IF TG_OP = 'UPDATE' THEN
+                    IF {moved} THEN -- an identity may not be named where it stays the same
+                        EXECUTE 'UPDATE {there_text} AS n SET ' || concat_ws(', ', {moved_text})
+                            || ' FROM {here_text} AS r WHERE {r_is_2} AND {n_is_1}' USING OLD, NEW;
+                    {update}END IF;
+                    IF done IS NULL THEN -- it is alike already, or is not there yet
+                        PERFORM {alike};
+                        done = FOUND;
+                    END IF;
+                END IF;
+                IF done IS NOT TRUE THEN
+                    INSERT INTO {there} AS n ({columns}) OVERRIDING SYSTEM VALUE
+                        SELECT {values} WHERE NOT EXISTS (SELECT FROM {there} AS n WHERE {n_is_r})
+                    ON CONFLICT ({key}) DO {on_conflict};
+                    PERFORM {alike};
+                    IF NOT FOUND THEN -- triggers over there assign values of their own: those are taken back here
+                        {settle}
+                    END IF;
                 END IF;
             END IF;
         END IF;
 """
-_UPDATE = """ELSIF TG_OP = 'UPDATE' THEN
-                UPDATE {there} AS n SET {assigned} FROM {here} AS r WHERE {r_is_new} AND {n_is_r} AND ({differs});
-            """
-_ALIKE = """FROM {here} AS r LEFT JOIN {there} AS n ON {n_is_r}
-              WHERE {r_is_new} AND (n.{first} IS NULL OR {differs})"""
+_UPDATE = """ELSE
+                        UPDATE {there} AS n SET {assigned} WHERE {n_is_r} AND ({differs})
+                        RETURNING NOT ({differs}) INTO done;
+                    """
+_ALIKE = "FROM {there} AS n WHERE {n_is_r} AND NOT ({differs})"
 _SETTLE = """UPDATE {here} AS n SET {assigned_back} FROM {there} AS r
-                     WHERE {n_is_r} AND {r_is_new} AND ({differs_back});
-                    PERFORM {alike};
-                    IF FOUND THEN
-                        {conflict}
-                    END IF;"""
+                         WHERE {n_is_r} AND {r_is_new} AND ({differs_back});
+                        SELECT h.* INTO r FROM {here} AS h WHERE {h_is_new};
+                        PERFORM {alike};
+                        IF NOT FOUND THEN
+                            {conflict}
+                        END IF;"""
+_MARK = "{change} || pg_trigger_depth()"
 _CONFLICT = """IF to_regprocedure('dbops.conflict(text)') IS NOT NULL THEN
                     EXECUTE 'SELECT dbops.conflict($1)' USING {change};
                 END IF;"""
-_SILENT = "(pg_catalog.current_setting('dbops.across', true) IS DISTINCT FROM {row})"
-
-_BATCH = "(pg_catalog.current_setting('dbops.backfill', true) IS DISTINCT FROM {change})"
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,6 +153,7 @@ def create_function(change: str, way: Way, named_after: str) -> str:
         body=bodies[0],
         body_exchanged=bodies[1],
         tag=tag,
+        mark=_MARK.format(change=literal(change + ":")),
     )
 
 
@@ -155,23 +161,17 @@ def create_triggers(change: str, way: Way, named_after: str) -> str:
     """Put them on the table that the way starts from. In one block, for that table gets another name."""
     run = f"EXECUTE FUNCTION {function(change, way.kind, named_after)}()"
     found: list[str] = []
-    for event, when, row, each in (
-        ("write", "INSERT OR UPDATE", row_of(change, "NEW", way.key), "ROW"),
-        ("remove", "DELETE", row_of(change, "OLD", way.key), "ROW"),
-        ("empty", "TRUNCATE", literal(f"{change}:{EVERY_ROW}"), "STATEMENT"),
+    silent = f"current_setting('dbops.across', true) IS DISTINCT FROM {_MARK.format(change=literal(change + ':'))}"
+    batch = f"current_setting('dbops.backfill', true) IS DISTINCT FROM {literal(change)}"
+    for event, when, each, guard in (
+        ("write", "INSERT OR UPDATE", "ROW", f"{silent} AND {batch}"),
+        ("remove", "DELETE", "ROW", f"{silent} AND {batch}"),
+        ("empty", "TRUNCATE", "STATEMENT", silent),
     ):
         name = qualified((trigger(change, way.kind, named_after, event),))
-        silent = _SILENT.format(row=row)
-        guard = f"{silent} AND {_BATCH.format(change=literal(change))}" if each == "ROW" else silent
         found.append(f"    CREATE TRIGGER {name} AFTER {when} ON {way.here} FOR EACH {each} WHEN ({guard}) {run};\n")
         found.append(f"    ALTER TABLE {way.here} ENABLE ALWAYS TRIGGER {name};\n")
     return f"DO $triggers$\nBEGIN\n{''.join(found)}END\n$triggers$"
-
-
-def row_of(change: str, record: str, key: Sequence[str]) -> str:
-    """Name a row: the change, and its key as JSON."""
-    told = ", ".join(f"{record}.{quoted(column)}" for column in key)
-    return f"{literal(change + ':')} || pg_catalog.jsonb_build_array({told})::text"
 
 
 def same(left: str, right: str, key: Sequence[str]) -> str:
@@ -201,14 +201,11 @@ def _parts(change: str, way: Way) -> dict[str, str]:
         "there": way.there,
         "here_text": _inside(way.here),
         "there_text": _inside(way.there),
-        "every": literal(f"{change}:{EVERY_ROW}"),
-        "first": quoted(way.key[0]),
-        "old_row": row_of(change, "OLD", way.key),
-        "new_row": row_of(change, "NEW", way.key),
         "moved": " OR ".join(f"{old} IS DISTINCT FROM {new}" for old, new, _ in pairs),
         "moved_text": ", ".join((*moved, *(literal(f"{quoted(c)} = ({told})") for c, told in way.values.items()))),
         "n_is_old": same("n", "OLD", way.key),
         "r_is_new": same("r", "NEW", way.key),
+        "h_is_new": same("h", "NEW", way.key),
         "n_is_r": same("n", "r", way.key),
         "n_is_1": _inside(same("n", "($1)", way.key)),
         "r_is_2": _inside(same("r", "($2)", way.key)),
