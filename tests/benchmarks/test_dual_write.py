@@ -13,7 +13,7 @@ import shaping
 from dbops.operations.migrate.shapes.columns import Columns, New
 
 _ROWS = 300_000
-_ROUNDS = 5
+_ROUNDS = 3
 _LEAST = 0.6
 _TABLE = """
     CREATE TABLE users (id serial PRIMARY KEY, name varchar(255) DEFAULT 'x', full_name varchar(255), visits int)

@@ -37,9 +37,14 @@ PATH = "pg_catalog, public, pg_temp"  # as revisions have it: expressions are re
 _TRIGGERS = ("conflict_insert", "conflict_update", "down_insert", "down_update", "up_insert", "up_update")
 _FUNCTIONS = ("conflict", "down", "up")
 _TOKEN = re.compile(r"""'(?:[^']|'')*'|"(?:[^"]|"")*"|\$(\w*)\$.*?\$\1\$|(?<![\w.$"])r\.""", re.DOTALL | re.IGNORECASE)
-# What resolves to the same under any search_path: columns, literals, casts, and what is syntax.
+# What resolves to the same under any search_path: columns, literals, casts to types of pg_catalog, and what is syntax.
+_NAME = r"""(?:\w+|"(?:[^"]|"")*")"""
+_TYPE = (
+    r"(?:int[248]?|integer|smallint|bigint|text|varchar|char|character|numeric|decimal|real|float[48]|double|bool"
+    r"|boolean|date|time|timetz|timestamp|timestamptz|interval|uuid|jsonb?|bytea|inet|cidr)\b"
+)
 _PLAIN = re.compile(
-    r"""'(?:[^']|'')*'|"(?:[^"]|"")*"|\br\.\w+|::\s*\w+(?:\.\w+)?|[\s()\[\],.\d]"""
+    rf"""'(?:[^']|'')*'|\br\.{_NAME}|::\s*(?:{_NAME}\.{_NAME}|{_TYPE})|[\s()\[\],.\d]"""
     r"|\b(?:coalesce|nullif|case|when|then|else|end|is|not|null|and|or|true|false|double|precision|varying"
     r"|with|without|time|zone)\b",
     re.IGNORECASE,
