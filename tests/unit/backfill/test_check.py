@@ -86,6 +86,16 @@ def test_what_is_done_is_not_planned_again(state: State) -> None:
     assert plan(replace(done, life=Life(state, elsewhere=True)), Wanted()).steps != ()
 
 
+def test_nothing_is_filled_while_readers_use_the_new() -> None:
+    switched = replace(FACTS, life=Life(State.SWITCHED))
+    for facts, wanted in ((switched, Wanted()), (replace(switched, parts=(PART,)), Wanted(again=True))):
+        refused = check.refusal(facts, wanted)
+        assert refused is not None
+        assert "use the new already" in refused.message
+    assert check.refusal(replace(switched, parts=(PART,)), Wanted()) is None  # nothing is left to fill
+    assert check.refusal(replace(switched, life=Life(State.SWITCHED, elsewhere=True)), Wanted()) is None
+
+
 def anew(facts: Facts) -> bool:
     (step,) = plan(facts, Wanted()).steps
     return step.action.anew  # type: ignore[union-attr]  # pyright: ignore[reportAttributeAccessIssue, reportUnknownVariableType, reportUnknownMemberType]

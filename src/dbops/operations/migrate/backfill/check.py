@@ -46,7 +46,8 @@ def refusal(facts: Facts, wanted: Wanted) -> Refused | None:
             hint=f"dbops migrate backfill {facts.change} --target {facts.target} --resume",
             target=facts.target,
         )
-    if wanted.again and facts.life.state is State.SWITCHED:
+    here = not facts.life.elsewhere
+    if here and facts.life.state is State.SWITCHED and (wanted.again or not facts.complete):
         return Refused(
             f"readers of {facts.change} use the new already: filling it again could undo what they see",
             hint=f"dbops migrate rollback {facts.change} --target {facts.target} goes back first",
