@@ -53,7 +53,7 @@ def test_a_contraction_is_written_committed_and_run(dbops: Dbops, live: changing
     contracting.git(live, "init", "-q")
     contracting.git(live, "add", "migrations")
     contracting.git(live, "commit", "-q", "-m", "Expand")
-    none = ask(dbops, live, "contract", CHANGE, code=9)
+    none = ask(dbops, live, "contract", CHANGE, *UNLOOKED, code=9)
     assert "--write" in none["findings"][-1]["hint"]
     ask(dbops, live, "contract", CHANGE, "--write", *UNLOOKED)
     first = (live.history / FILE).read_bytes()

@@ -51,6 +51,8 @@ def test_history_tells_the_steps_of_a_change_and_its_overrides_for_ever(dbops: D
     contracting.switched(live)
     gates = ("soak", "statements", "clients", "backup", "rehearsal")
     ask(dbops, live, "contract", CHANGE, "--write", *through(*gates))
+    [after] = ask(dbops, live, "status")["next_actions"]
+    assert after.startswith(f"dbops migrate contract {CHANGE} --target {changing.TARGET} --plan")
     ask(dbops, live, "contract", CHANGE, "--yes", *through(*gates))
     told = ask(dbops, live, "history")
     said = [one["said"] for one in told["data"]["changes"]]

@@ -60,9 +60,19 @@ def status(asked: Asked, target: Targets = None) -> Result:
             found.append(one.result)
             findings += one.result.findings
     standing = [one.standing for one in found]
-    behind = any(one.pending for one in standing)
-    again = (f"dbops migrate up{asked.where}",) if behind and not findings else ()
+    again = _next(asked, standing) if not findings else ()
     return Result({"databases": standing}, _screen(standing, now), tuple(findings), again)
+
+
+def _next(asked: Asked, standing: "list[Standing]") -> tuple[str, ...]:
+    """Name what is left to run; a contraction is run by a verb of its own."""
+    told = [
+        f"dbops migrate contract {one.contracts} --target {one.target} --plan{asked.where}"
+        for one in standing
+        if one.contracts is not None
+    ]
+    behind = any(one.pending and one.contracts is None for one in standing)
+    return (*((f"dbops migrate up{asked.where}",) if behind else ()), *told)
 
 
 def _screen(standing: "list[Standing]", now: datetime) -> Screen:

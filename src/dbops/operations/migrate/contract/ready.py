@@ -50,10 +50,10 @@ def contract(
             place = config.postgres[target]
             guards.append(stack.enter_context(postgres.only_run(place, run, target=target, subject=revising.SUBJECT)))
         looking.refuse(work)
-        revision = _revision(config, path, work)
         facts, gates = looking.through_gates(config, work, run, now, backups=backups, override=override)
         if told is not None:
             told += gates
+        revision = _revision(config, path, work)
         left = _left(work, revision)
         doing: list[Doing] = []
 

@@ -53,6 +53,7 @@ class Standing:
     pending: tuple[str, ...] = ()
     problems: tuple[str, ...] = ()  # why nothing would be done
     changes: tuple[Open, ...] = ()
+    contracts: str | None = None  # the change that the next revision contracts: it asks for its gates
 
 
 @dataclass(frozen=True, slots=True)

@@ -81,9 +81,16 @@ def look(config: Config, run: Run, now: datetime, known: Histories, target: str)
     problems = tuple(message for message, _ in refusing.refusals(mine, seen.database, going_up=True))
     findings = [Finding(Severity.WARNING, "schema-differs", target, problem) for problem in problems]
     findings += [finding for _, drifted in told for finding in drifted]
-    pending = tuple(revision.id for revision in mine.after(seen.database.stamp))
-    changes = tuple(change for change, _ in told)
-    standing = Standing(target, seen.database.stamp, mine.head, pending, problems, changes)
+    left = mine.after(seen.database.stamp)
+    standing = Standing(
+        target,
+        seen.database.stamp,
+        mine.head,
+        tuple(revision.id for revision in left),
+        problems,
+        tuple(change for change, _ in told),
+        left[0].change if left and left[0].phase == "contract" else None,
+    )
     return Looked(standing, tuple(findings))
 
 
