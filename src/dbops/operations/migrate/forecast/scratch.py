@@ -16,6 +16,7 @@ from dbops.servers import account, alive
 from dbops.servers import postgres as servers
 from dbops.stores.postgres import translated
 
+SERVER = "server"  # its folder within the temporary one
 _PREFIX = "dbops-lint-"
 # Nothing of it is kept: what makes writing safe or is done at leisure only costs time.
 _SETTINGS = (("full_page_writes", "off"), ("autovacuum", "off"), ("synchronous_commit", "off"))
@@ -24,15 +25,22 @@ _SETTINGS = (("full_page_writes", "off"), ("autovacuum", "off"), ("synchronous_c
 @contextmanager
 def running() -> Generator[Callable[[str], str]]:
     """Start it, and yield what makes a database there: by its name to its dsn."""
+    with folder() as place:
+        server = servers.Server(place / SERVER, durable=False, wal_segment_mb=1, settings=_SETTINGS)
+        password = secrets.token_urlsafe(24)
+        with servers.running(server, password):
+            yield lambda name: _create(servers.conninfo(server, password=password), name)
+
+
+@contextmanager
+def folder() -> Generator[Path]:
+    """Make a temporary folder for a server in SERVER, after removing those of runs that were killed."""
     _end_those_of_the_dead()
     place = Path(tempfile.mkdtemp(prefix=f"{_PREFIX}{os.getpid()}-")).resolve()
     try:
         place.chmod(0o711)  # the account of the server has to get in
-        account.refuse_closed(place / "server")
-        server = servers.Server(place / "server", durable=False, wal_segment_mb=1, settings=_SETTINGS)
-        password = secrets.token_urlsafe(24)
-        with servers.running(server, password):
-            yield lambda name: _create(servers.conninfo(server, password=password), name)
+        account.refuse_closed(place / SERVER)
+        yield place
     finally:
         account.remove_folder(place)
 
@@ -65,5 +73,5 @@ def _end_those_of_the_dead() -> None:
         pid = place.name.removeprefix(_PREFIX).partition("-")[0]
         ours = place.is_dir() and not place.is_symlink() and place.stat().st_uid == os.geteuid()
         if ours and pid.isdecimal() and not alive.is_alive(int(pid)):
-            servers.stop(servers.Server(place / "server"))
+            servers.stop(servers.Server(place / SERVER))
             account.remove_folder(place)
