@@ -15,6 +15,7 @@ from dbops.cli import (
     migrate_contract,
     migrate_lint,
     migrate_new,
+    migrate_rehearse,
     migrate_rollback,
     migrate_status,
     migrate_switch,
@@ -186,3 +187,4 @@ migrate_backfill.verbs(app)
 migrate_switch.verbs(app)
 migrate_rollback.verbs(app)
 migrate_contract.verbs(app)
+migrate_rehearse.verbs(app)
