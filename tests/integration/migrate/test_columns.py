@@ -434,6 +434,29 @@ def test_rows_without_a_value_stop_the_contraction_before_it_did_anything(
     shaping.contract(admin, shape)
 
 
+@pytest.mark.parametrize("done", [1, 2, 3])
+def test_a_contraction_that_was_killed_on_the_way_goes_on_or_is_taken_back(admin: Client, done: int) -> None:
+    """What stands alone is committed by itself: the same revision runs again, or the change is undone."""
+    admin.execute("CREATE TABLE people (id int PRIMARY KEY, age text); INSERT INTO people VALUES (1, '7')")
+    shape = Columns(
+        table="public.people",
+        old=("age",),
+        new=(New("years", "int", not_null=True),),
+        up={"years": "r.age::int"},
+        down={"age": "r.years::text"},
+    )
+    alone = [one for one in shape.contract(shaping.CHANGE) if one.alone]
+    assert len(alone) == 3
+    for ending in ("undone", "contracted"):
+        shaping.expand(admin, shape)
+        shaping.fill(admin, shape)
+        shaping.do(admin, alone[:done])
+        (shaping.undo if ending == "undone" else shaping.contract)(admin, shape)
+        left = shaping.rows(admin, "SELECT conname FROM pg_constraint WHERE conrelid = 'people'::regclass")
+        assert left == [("people_pkey",)]
+    assert rows(admin, "people", "id", "years") == [(1, 7)]
+
+
 def test_set_not_null_reads_the_table_under_no_strong_lock(admin: Client) -> None:
     """What scans is proved before: SET NOT NULL itself reads nothing, for the CHECK implies it."""
     admin.execute("CREATE TABLE people (id int PRIMARY KEY, email text)")

@@ -141,7 +141,7 @@ def _when(change: str, dual: Dual, kind: str) -> str:
         case "conflict_insert":
             return f"({old_given}) AND ({new_given}) AND {disagreeing}"
         case "conflict_update":
-            return f"({old_changed}) AND ({new_changed}) AND {disagreeing}"
+            return f"({new_changed}) AND ({old_changed}) AND {disagreeing}"  # while most clients are old, the first is false
         case "down_insert":
             return f"({new_given}) AND {disagreeing}"
         case "down_update":
