@@ -76,7 +76,9 @@ def verify(
     )
     data = Verified(result.data.environment, result.data.plans, result.data.steps, tuple(told))
     good = told and result.exit_code == ExitCode.OK
-    after = f"dbops migrate switch {name} --target {target} --percent 10{asked.where}"
+    both_ways = any(one.way == "back" for one in told)  # else there is no other place for readers to go to
+    switch, contract = f"switch {name} --target {target} --percent 10", f"contract {name} --target {target} --write"
+    after = f"dbops migrate {switch if both_ways else contract}{asked.where}"
     return replace(result, data=data, screen=(*result.screen, *_screen(told)), next_actions=(after,) if good else ())
 
 
