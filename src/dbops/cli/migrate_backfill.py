@@ -18,6 +18,8 @@ from dbops.errors import ExitCode, UsageError
 
 if TYPE_CHECKING:
     from dbops.config.load import Loaded
+    from dbops.engine.run import Progress
+    from dbops.operations.migrate.backfill.meter import OnProgress
 
 Triggers = Annotated[
     str | None, typer.Option(metavar="fire|suppress", help="What becomes of the table's own triggers meanwhile.")
@@ -36,6 +38,7 @@ Patience = Annotated[
     str, typer.Option(metavar="TIME", help="How long to try for a row that another transaction holds.")
 ]
 Limit = Annotated[str | None, typer.Option(metavar="ROWS/s", help="Its rate, as 5000/s, heard while it runs; or off.")]
+_TELL_EVERY_S = 1.0
 _RATE = re.compile(r"(?P<rows>[1-9][0-9]*)(?P<thousand>k)?/s")
 _MOST_RATE = 2**31 - 1
 
@@ -95,11 +98,23 @@ def backfill(
         throttle_sql,
         again,
     )
-    opening = partial(ready.backfill, *place, **about, wanted=wanted, on_progress=render.progress)
+    opening = partial(ready.backfill, *place, **about, wanted=wanted, on_progress=_seldom(render.progress))
     result = _changed(asked, loaded, target, opening)
     filled = result.exit_code in {ExitCode.OK, ExitCode.WARNINGS} and not asked.plan
     after = f"dbops migrate verify {name} --target {target}{asked.where}"
     return replace(result, next_actions=(after,) if filled else ())
+
+
+def _seldom(tell: "OnProgress") -> "OnProgress":
+    """Batches come many a second; nobody reads that, and a log keeps it."""
+    last = [0.0]
+
+    def told(event: "Progress") -> None:
+        if clock.monotonic() - last[0] >= _TELL_EVERY_S:
+            last[0] = clock.monotonic()
+            tell(event)
+
+    return told
 
 
 def _changed(asked: AskedChange, loaded: "Loaded", target: str, opening: Opening) -> Result:

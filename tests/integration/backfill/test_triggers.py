@@ -51,6 +51,7 @@ def test_fired_triggers_do_what_they_do_for_any_update(things: filling.Change) -
     things.fill(firing=Firing.FIRE)
     assert (things.ask(FILLED), things.ask(STAMPED), things.ask(AUDITED)) == (2000, 2000, 2000)
     assert things.life.entries[-1].detail["triggers"] == "fired"
+    assert things.steps() == []  # nothing is left: nothing has to be chosen
 
 
 def test_suppressed_triggers_leave_audit_and_stamps_as_they_were(things: filling.Change) -> None:

@@ -49,11 +49,12 @@ def backfill(
             return
         administrator = partial(databases.administrator, config, target, run)
         facts = observe(connection, found, filling, wanted, administrator=administrator, target=target)
-        if (refused := check.refusal(facts, wanted)) is not None:
+        planned = plans.plan(facts, wanted)
+        if planned.steps and (refused := check.refusal(facts, wanted)) is not None:
             raise refused
         own = partial(postgres.connect, place, run, target=target)
         filler = apply.Filler(run, connection, own, administrator, facts, wanted, guard, on_progress)
-        yield Ready(plans.plan(facts, wanted), partial(apply.apply, filler), guard, met=filler.met)
+        yield Ready(planned, partial(apply.apply, filler), guard, met=filler.met)
 
 
 def _nothing(step: Step[plans.Action]) -> None:
