@@ -207,3 +207,22 @@ def test_what_cannot_follow_is_named_before_anything_begins(connection: Connecti
     with pytest.raises(errors.ObjectNotInPrerequisiteState, match=named) as refused:
         run(connection, SHAPE.before_swap(CHANGE)[0].sql)
     assert "notes_v2 cannot take the place of notes" in str(refused.value)
+
+
+def test_what_a_trigger_of_another_table_writes_is_carried_over(connection: Connection) -> None:
+    run(connection, "CREATE TABLE events (note int)")
+    run(
+        connection,
+        """CREATE FUNCTION noted() RETURNS trigger LANGUAGE plpgsql AS
+        $$BEGIN UPDATE notes SET text = 'noted' WHERE id = NEW.note; RETURN NULL; END$$;
+        CREATE TRIGGER noted AFTER INSERT ON events FOR EACH ROW EXECUTE FUNCTION noted();""",
+    )
+    do(connection, SHAPE.expand(CHANGE))
+    fill(connection, SHAPE)
+    with connection.transaction():  # what kept our own write from going round ends with that write
+        run(connection, "UPDATE notes SET text = 'first' WHERE id = 1")
+        run(connection, "INSERT INTO events VALUES (1), (2)")
+        run(connection, "UPDATE notes_v2 SET body = 'third', length = 5 WHERE id = 3")
+        run(connection, "INSERT INTO events VALUES (3)")
+    assert different(connection, SHAPE) == []
+    assert run(connection, "SELECT count(*) FROM notes_v2 WHERE body = 'noted'") == [(3,)]
