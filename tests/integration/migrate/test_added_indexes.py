@@ -10,16 +10,20 @@ from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
 from psycopg import sql
+from sqlalchemy import event
+from sqlalchemy.exc import IntegrityError
 
 import adding
 import changing
 from conftest import Dbops
 from dbops.engine.patience import Ramp
 from dbops.errors import DbopsError, ExitCode, LockBusy, Refused
+from dbops.operations.migrate import environment
 from dbops.operations.migrate.apply import Doing, _watch  # pyright: ignore[reportPrivateUsage]
 
 from migrating import catalog_of
@@ -255,6 +259,26 @@ def test_a_build_waits_for_nobody_inside_of_a_transaction(live: changing.Example
         live.execute("CREATE UNIQUE INDEX CONCURRENTLY things_a ON things (a)")
     with pytest.raises(Refused, match="is there, but invalid"):
         adding.run(live)
+
+
+def test_what_builds_in_pieces_has_no_lock_timeout_and_all_else_keeps_its_own(live: changing.Example) -> None:
+    live.execute("CREATE TABLE things (id int); INSERT INTO things VALUES (1), (1)")
+    seen: list[tuple[str, str]] = []
+
+    def look(_: Any, cursor: Any, statement: str, *_rest: Any) -> None:
+        (found,) = cursor.connection.execute("SHOW lock_timeout").fetchone()
+        seen.append((statement, found))
+
+    with environment.open_connection(live.owner, live.run()) as connection:
+        event.listen(connection.engine, "before_cursor_execute", look)
+        connection.execution_options(isolation_level="AUTOCOMMIT")
+        connection.exec_driver_sql("CREATE INDEX CONCURRENTLY a ON things (id)")
+        connection.exec_driver_sql("SELECT 1")
+        with pytest.raises(IntegrityError):
+            connection.exec_driver_sql("CREATE UNIQUE INDEX CONCURRENTLY b ON things (id)")
+        connection.exec_driver_sql("DROP INDEX CONCURRENTLY a")
+        connection.exec_driver_sql("SELECT 2")
+    assert [found for _, found in seen] == ["0", "4s", "0", "0", "4s"]
 
 
 def test_the_name_of_a_part_is_the_same_in_both_languages(live: changing.Example) -> None:
