@@ -81,16 +81,6 @@ def test_the_whole_life_is_gone_through_on_a_copy_and_becomes_evidence(live: cha
     assert not any(one.rewritten for one in phases)
 
 
-def test_what_differs_on_the_copy_ends_it_and_goes_on_record(live: changing.Example) -> None:
-    begin(live, up="upper(r.name)")
-    with pytest.raises(ready.Failed, match="verify failed on the copy"):
-        rehearse(live, clients=2)
-    [told] = evidence(live)
-    assert told["ok"] is False
-    assert [(one["name"], one["failed"]) for one in told["phases"]][-1] == ("verify", True)
-    assert "name 1" not in str(told)
-
-
 def test_failures_of_the_load_make_it_bad_and_a_missing_choice_is_asked_for(live: changing.Example) -> None:
     """A swap that takes the primary key's name away is met by every client of before."""
     begin(live, swap="ALTER TABLE users RENAME id TO key", swap_back="ALTER TABLE users RENAME key TO id")

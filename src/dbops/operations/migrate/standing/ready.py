@@ -9,7 +9,7 @@ from dbops.config.model import Config
 from dbops.engine.finding import Finding, Severity
 from dbops.engine.run import Run
 from dbops.operations.migrate import check as refusing
-from dbops.operations.migrate import checksum, drift, history, record
+from dbops.operations.migrate import checksum, drift, history, open_changes, record
 from dbops.operations.migrate.compare import triggers
 from dbops.operations.migrate.compare.facts import COMPARED
 from dbops.operations.migrate.complete import is_complete
@@ -21,7 +21,7 @@ from dbops.operations.migrate.life import Life, Place, State
 from dbops.operations.migrate.observe import entries
 from dbops.operations.migrate.shapes.dropped import Dropped
 from dbops.operations.migrate.shapes.shape import Shape
-from dbops.operations.migrate.standing import said
+from dbops.operations.migrate.standing import foretold, said
 from dbops.operations.migrate.standing.facts import Event, Looked, Open, Standing
 from dbops.operations.migrate.standing.observe import Seen, observe
 from dbops.stores import postgres
@@ -220,4 +220,5 @@ def _events(connection: Connection, known: History, now: datetime) -> list[Event
             where = (known.target, change, impacts.get(change) or "")
             happened = (one.kind, text, one.at, age, one.run, one.actor, one.place == here)
             found.append(Event(*where, *happened, said.detail(one.detail)))
+    found += foretold.events(open_changes.read(connection, known), now) if lives else ()
     return sorted(found, key=lambda one: one.at)
