@@ -137,16 +137,19 @@ def _when(change: str, dual: Dual, kind: str) -> str:
     old_given = " OR ".join(f"NEW.{quoted(name)} IS NOT NULL" for name in dual.old)
     new_given = as_new(dual.given)
     disagreeing = as_new(disagree(dual))
+    differs = as_new(dual.differs_down if dual.may_fail else dual.differs_up)  # to write what is there does no harm
     match kind:
         case "conflict_insert":
             return f"({old_given}) AND ({new_given}) AND {disagreeing}"
         case "conflict_update":
-            return f"({new_changed}) AND ({old_changed}) AND {disagreeing}"  # while most clients are old, the first is false
+            return f"({new_changed}) AND ({old_changed}) AND {disagreeing}"
         case "down_insert":
-            return f"({new_given}) AND {disagreeing}"
+            return f"({new_given}) AND ({differs})"
+        case "down_update" if not dual.may_fail:  # a bare column says the same each time, so a batch never differs
+            return f"({new_changed}) AND ({differs})"
         case "down_update":
             no_filling = f"pg_catalog.current_setting({literal(BACKFILL)}, true) IS DISTINCT FROM {literal(change)}"
-            return f"({new_changed}) AND {no_filling} AND {disagreeing}"
+            return f"({new_changed}) AND ({differs}) AND {no_filling}"
         case "up_insert":
             return f"NOT ({new_given})"
         case _:
