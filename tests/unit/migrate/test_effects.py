@@ -95,3 +95,32 @@ def test_what_may_be_there_before_is_told_apart() -> None:
 
 def test_a_query_that_yields_statements_is_one_statement_of_a_script() -> None:
     assert effects.split(f"SELECT 1\n{effects.ASKED};\n\nSELECT 2;") == [f"SELECT 1\n{effects.ASKED}", "SELECT 2"]
+
+
+def test_a_renamed_table_takes_what_goes_by_its_name_along() -> None:
+    renames = effects.renamed(
+        [
+            "ALTER TABLE public.users RENAME TO people",
+            'ALTER TABLE IF EXISTS s."A b" RENAME TO "C"',
+            "ALTER TABLE t ADD x int",
+        ]
+    )
+    assert renames == (("users", "people"), ("s.A b", "s.C"))
+    before = (
+        "table users",
+        "trigger users.t",
+        "policy users.p",
+        "index users",
+        "table users_2",
+        "materialized view users",
+    )
+    after = (
+        "table people",
+        "trigger people.t",
+        "policy people.p",
+        "index users",
+        "table users_2",
+        "materialized view users",
+    )
+    assert tuple(effects.under(name, renames) for name in before) == after
+    assert effects.renamed(["ALTER TABLE users RENAME a TO b", "ALTER TABLE users RENAME COLUMN a TO b"]) == ()

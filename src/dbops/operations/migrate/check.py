@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 
+from dbops.operations.migrate import effects
 from dbops.operations.migrate.facts import Database, History, Revision
 from dbops.operations.migrate.plan import is_of, leftovers
 
@@ -56,7 +57,7 @@ def _being_built(left: Iterable[Revision], database: Database) -> Iterator[tuple
 def _expected(history: History, stamp: str | None) -> frozenset[str]:
     found: set[str] = set()
     for revision in history.until(stamp):
-        found = (found - revision.takes) | revision.makes
+        found = ({effects.under(name, revision.renames) for name in found} - revision.takes) | revision.makes
     return frozenset(found)
 
 

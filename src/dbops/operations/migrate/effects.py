@@ -77,6 +77,31 @@ def ensured(statements: Sequence[str]) -> frozenset[str]:
     return made([text for text in statements if _MAY_BE_THERE.match(text.lstrip())])
 
 
+def renamed(statements: Sequence[str]) -> tuple[tuple[str, str], ...]:
+    """Name the tables that get another name in their schema: from, to."""
+    found = [match.groups() for text in statements if (match := _RENAMES.match(text.lstrip()))]
+    return tuple(
+        (_in_schema(_folded(schema), _folded(old)), _in_schema(_folded(schema), _folded(new)))
+        for schema, old, new in found
+    )
+
+
+def under(name: str, renames: Sequence[tuple[str, str]]) -> str:
+    """Tell what an object is called once tables were renamed: triggers and policies go by their table's name."""
+    kind, _, rest = name.rpartition(" ")
+    for old, new in renames:
+        if kind == "table" and rest == old:
+            rest = new
+        elif kind in {"trigger", "policy"} and rest.startswith(f"{old}."):
+            rest = f"{new}{rest[len(old) :]}"
+    return f"{kind} {rest}"
+
+
+_RENAMES = re.compile(
+    rf"ALTER\s+TABLE\s+(?:IF\s+EXISTS\s+)?(?:ONLY\s+)?{_NAME}\s+RENAME\s+TO\s+({_WORD})\s*$", re.IGNORECASE
+)
+
+
 def roles(statements: Sequence[str]) -> frozenset[str]:
     return frozenset(name for text in statements for name in _ROLE.findall(text))
 

@@ -22,6 +22,7 @@ class Revision:
     impact: str | None = None  # what it means for the application, as its author told
     shape: Shape | None = None
     ensures: frozenset[str] = frozenset()  # of what it makes: what may be there before
+    renames: tuple[tuple[str, str], ...] = ()  # tables: from, to
 
 
 @dataclass(frozen=True, slots=True)

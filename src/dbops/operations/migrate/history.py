@@ -77,6 +77,7 @@ def read(place: Path, name: str, target: str) -> History:
             effects.taken(text),
             **_about_change(each.module),
             ensures=effects.ensured(text),
+            renames=effects.renamed(text),
         )
         for each, text in zip(known, texts, strict=True)
     )
