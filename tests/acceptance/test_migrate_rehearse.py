@@ -64,6 +64,16 @@ def test_what_fails_on_the_copy_is_bad_and_closes_the_gate(dbops: Dbops, live: c
     assert "name 1" not in str(proof)
 
 
+def test_a_table_that_is_renamed_is_rehearsed_to_its_end(dbops: Dbops, live: changing.Example) -> None:
+    begin(live)
+    about = ("--change", "people", "--impact", "none: the old name stays as a view")
+    (live.history / f"{renaming.EXPAND}_revision.py").unlink()
+    ask(dbops, live, "new", "rename-table", "--table", "public.users", "--to", "people", *about)
+    told = ask(dbops, live, "rehearse", "people", "--clients", "2")
+    assert [one["name"] for one in told["data"]["phases"]] == ["expand", "verify", "switch", "contract"]
+    assert told["findings"] == []
+
+
 def begun(live: changing.Example, base: Path) -> tuple[subprocess.Popen[bytes], Path, int]:
     """Start a rehearsal, and wait until its server takes connections: process, folder, pid of the server."""
     argv = [Path(sys.executable).with_name("dbops"), "migrate", "rehearse", CHANGE, "-t", changing.TARGET]
