@@ -8,11 +8,12 @@ import psycopg
 from alembic import command
 from sqlalchemy import event
 
-import changing
 from dbops.engine import clock
 from dbops.errors import Refused
 from dbops.operations.migrate import environment, history
 from dbops.operations.migrate import ready as migrate
+
+import changing
 
 _STRONG = ("AccessExclusiveLock", "ExclusiveLock", "ShareRowExclusiveLock", "ShareLock")
 _HEAD = """

@@ -13,8 +13,6 @@ import psycopg
 from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
-import changing
-import renaming
 from dbops.engine import clock
 from dbops.operations.migrate import record
 from dbops.operations.migrate.compare import ready as compare
@@ -22,6 +20,9 @@ from dbops.operations.migrate.life import State
 from dbops.operations.migrate.switch import baseline
 from dbops.operations.migrate.switch import ready as switch
 from dbops.servers import postgres as pg
+
+import changing
+import renaming
 
 CHANGE = renaming.CHANGE
 GATES = ("verified", "soak", "dependants", "statements", "clients", "backup", "rehearsal")

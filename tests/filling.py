@@ -9,7 +9,6 @@ from typing import Any
 
 import psycopg
 
-import changing
 from dbops.engine import clock, journal
 from dbops.engine.finding import Finding
 from dbops.engine.plan import Plan
@@ -22,6 +21,8 @@ from dbops.operations.migrate.backfill.meter import OnProgress
 from dbops.operations.migrate.backfill.plan import Action
 from dbops.operations.migrate.life import Life, State
 from dbops.stores import ledger
+
+import changing
 
 CHANGE = "things-b"
 _SHAPE = """

@@ -7,7 +7,6 @@ from typing import Any
 from alembic import command
 from psycopg.conninfo import conninfo_to_dict
 
-import changing
 from dbops.engine.finding import exit_code
 from dbops.engine.plan import Ready
 from dbops.operations.migrate import environment, history, open_changes, record
@@ -16,6 +15,8 @@ from dbops.operations.migrate.compare.facts import Outcome
 from dbops.operations.migrate.life import Life, State
 from dbops.operations.migrate.switch import ready as switching
 from dbops.stores import ledger
+
+import changing
 
 CHANGE = "users-full-name"
 EXPAND = "2026_01_01_0002"

@@ -6,13 +6,13 @@ from pathlib import Path
 
 import pytest
 
+from conftest import Dbops
+from dbops.operations.migrate import catalog
+
 import adding
 import changing
 import loading
-from conftest import Dbops
-from dbops.operations.migrate import catalog
 from loading import Ask, Client
-
 from migrating import catalog_of
 
 

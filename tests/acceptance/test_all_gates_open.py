@@ -2,15 +2,15 @@
 
 from pathlib import Path
 
-import changing
-import contracting
-import renaming
 from conftest import Dbops
-from contracting import CHANGE, ask, evidence, gates
 from dbops.operations.migrate import checksum, record
 from dbops.operations.migrate.life import State
 
+import changing
+import contracting
+import renaming
 from clustering import Cluster, under_backup
+from contracting import CHANGE, ask, evidence, gates
 
 _COUNTING = (("shared_preload_libraries", "pg_stat_statements"),)
 

@@ -6,9 +6,10 @@ from typing import Any
 
 import pytest
 
+from conftest import Dbops
+
 import changing
 import contracting
-from conftest import Dbops
 from contracting import ask, through
 from loading import Ask, Client, under_load
 

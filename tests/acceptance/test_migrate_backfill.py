@@ -11,10 +11,11 @@ from pathlib import Path
 
 import pytest
 
-import filling
-from changing import TARGET
 from conftest import Dbops
 from dbops.operations.migrate.life import State
+
+import filling
+from changing import TARGET
 
 ROWS = 3000
 THINGS = """

@@ -5,14 +5,15 @@ from pathlib import Path
 
 import pytest
 
-import changing
-import contracting
-import renaming
 from conftest import Dbops
-from contracting import CHANGE, ask, evidence, gates, through
 from dbops.operations.migrate.compare import ready as compare
 from dbops.operations.migrate.life import State
 from dbops.operations.migrate.switch import ready as switch
+
+import changing
+import contracting
+import renaming
+from contracting import CHANGE, ask, evidence, gates, through
 
 UNLOOKED = through("soak", "statements", "clients", "backup", "rehearsal")
 FILE = "2026_01_01_0002_contract_users_full_name.py"

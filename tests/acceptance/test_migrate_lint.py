@@ -11,7 +11,6 @@ from xml.etree import ElementTree as ET
 import pytest
 
 from histories import copy_of, revision
-
 from migrating import OWNER, Databases, make_databases, rows, upgrade
 
 Dbops = Callable[..., CompletedProcess[str]]

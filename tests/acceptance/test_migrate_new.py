@@ -11,9 +11,10 @@ import psycopg
 import pytest
 from psycopg.conninfo import conninfo_to_dict
 
-import changing
 from conftest import Dbops
 from dbops.operations.migrate import catalog
+
+import changing
 
 _BODY = """
 def upgrade() -> None:

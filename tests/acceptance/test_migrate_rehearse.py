@@ -9,13 +9,14 @@ from pathlib import Path
 
 import pytest
 
+from conftest import Dbops
+from dbops.operations.migrate.life import State
+from dbops.servers import alive
+
 import changing
 import contracting
 import renaming
-from conftest import Dbops
 from contracting import CHANGE, ask, gates
-from dbops.operations.migrate.life import State
-from dbops.servers import alive
 
 
 @pytest.fixture

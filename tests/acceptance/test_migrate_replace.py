@@ -7,11 +7,12 @@ from pathlib import Path
 import psycopg
 import pytest
 
+from conftest import Dbops
+from dbops.operations.migrate import catalog
+
 import changing
 import contracting
-from conftest import Dbops
 from contracting import ask, through
-from dbops.operations.migrate import catalog
 
 CHANGE = "workspaces-v2"
 UNLOOKED = through("soak", "statements", "clients", "backup", "rehearsal")

@@ -5,10 +5,11 @@ from pathlib import Path
 
 import pytest
 
+from conftest import Dbops
+
 import changing
 import contracting
 import renaming
-from conftest import Dbops
 from contracting import CHANGE, ask, through
 
 

@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 
+from conftest import Dbops
+
 import changing
 import loading
-from conftest import Dbops
 
 CHANGE = "users-full-name"
 ROWS = 3000

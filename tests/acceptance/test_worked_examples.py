@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-import changing
 from conftest import Dbops
 from dbops.errors import ExitCode
 
+import changing
 from migrating import FOLDER, catalog_of
 
 _ROWS = """

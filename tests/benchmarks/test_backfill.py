@@ -15,12 +15,13 @@ from pathlib import Path
 import psycopg
 import pytest
 
-import changing
 from dbops.engine import clock
 from dbops.operations.migrate import ready as migrations
 from dbops.operations.migrate.backfill import ready
 from dbops.operations.migrate.backfill.facts import Wanted
 from dbops.servers import postgres as pg
+
+import changing
 from loading import Ask, Client, under_load
 
 Fresh = Callable[[], AbstractContextManager[changing.Example]]

@@ -10,8 +10,9 @@ from typing import Any
 import psycopg
 import pytest
 
-import shaping
 from dbops.operations.migrate.shapes.columns import Columns, New
+
+import shaping
 
 _ROWS = 300_000
 _ROUNDS = 5

@@ -9,12 +9,13 @@ from pathlib import Path
 import psycopg
 import pytest
 
-import filling
 from dbops.engine.run import Progress
 from dbops.errors import DbopsError, Unreachable
 from dbops.operations.migrate.backfill.facts import Firing
 from dbops.operations.migrate.life import State
 from dbops.servers import postgres as pg
+
+import filling
 from standing_by import standby
 
 ROWS = 10_000

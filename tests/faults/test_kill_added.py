@@ -3,12 +3,12 @@
 from collections.abc import Callable
 from pathlib import Path
 
-import adding
-import changing
-import contracting
 from dbops.operations.migrate import record
 from dbops.operations.migrate.life import State
 
+import adding
+import changing
+import contracting
 from killing import Zygote, kills, moment
 from migrating import catalog_of
 

@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
-import filling
-from changing import TARGET
 from dbops.operations.migrate.backfill.facts import Firing
 from dbops.operations.migrate.life import State
 
+import filling
+from changing import TARGET
 from killing import Zygote, kills, moment
 
 ROWS = 30_000

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-import changing
-import renaming
 from dbops.operations.migrate.life import State
 
+import changing
+import renaming
 from killing import Zygote, kills, moment
 
 ROWS = 60_000

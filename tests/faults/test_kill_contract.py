@@ -4,12 +4,12 @@ from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from pathlib import Path
 
+from dbops.operations.migrate.life import State
+
 import changing
 import contracting
 import renaming
 from contracting import CHANGE, through
-from dbops.operations.migrate.life import State
-
 from killing import Zygote, kills, moment
 
 _CHAIN = 5

@@ -5,15 +5,15 @@ from pathlib import Path
 
 import pytest
 
-import changing
-import contracting
 from dbops.operations.migrate import record
 from dbops.operations.migrate.life import State
 from dbops.operations.migrate.shapes.replaced import Replaced
-from replacing import different
 
+import changing
+import contracting
 from killing import Zygote, kills, moment
 from migrating import catalog_of
+from replacing import different
 
 Record = Callable[[str, object], None]
 _CHAIN = 6

@@ -5,13 +5,14 @@ from pathlib import Path
 
 import pytest
 
-import filling
-from changing import TARGET
 from dbops.errors import LockBusy, Refused
 from dbops.operations.migrate import record
 from dbops.operations.migrate.backfill.facts import LIMITS
 from dbops.operations.migrate.life import State
 from dbops.stores import postgres
+
+import filling
+from changing import TARGET
 
 ROWS = 5000
 THINGS = """

@@ -8,10 +8,11 @@ from typing import Any
 
 import pytest
 
-import filling
 from dbops.engine.run import Progress
 from dbops.errors import Refused, UsageError
 from dbops.operations.migrate.life import State
+
+import filling
 
 ROWS = 5000
 THINGS = """

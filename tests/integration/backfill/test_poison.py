@@ -4,10 +4,11 @@ from pathlib import Path
 
 import pytest
 
-import filling
 from dbops.errors import DbopsError
 from dbops.operations.migrate.backfill.walk import BackfillFailed
 from dbops.operations.migrate.life import State
+
+import filling
 
 THINGS = """
     CREATE TABLE things (kind text, id int, a text, b int CONSTRAINT not_thirteen CHECK (b <> 13),

@@ -5,9 +5,10 @@ from pathlib import Path
 
 import pytest
 
-import filling
 from dbops.errors import Refused
 from dbops.operations.migrate.backfill.facts import Firing
+
+import filling
 
 THINGS = """
     CREATE TABLE things (id int PRIMARY KEY, a text, b text, updated_at timestamptz DEFAULT '2020-01-01');

@@ -2,8 +2,9 @@
 
 from pathlib import Path
 
-import filling
 from dbops.operations.migrate.life import State
+
+import filling
 from loading import Ask, Client, under_load
 
 ROWS = 20_000

@@ -5,13 +5,14 @@ from pathlib import Path
 
 import pytest
 
-import changing
-import renaming
 from dbops.errors import CouldNotVerify
 from dbops.operations.migrate import open_changes
 from dbops.operations.migrate.compare import apply, ready, walk
 from dbops.operations.migrate.compare.facts import Outcome
 from dbops.operations.migrate.shapes.shape import Comparison
+
+import changing
+import renaming
 
 
 @pytest.fixture

@@ -5,14 +5,15 @@ from pathlib import Path
 
 import pytest
 
-import changing
-import renaming
 from dbops.engine.run import Progress
 from dbops.errors import Refused, Stopped, Unreachable
 from dbops.operations.migrate import record
 from dbops.operations.migrate.compare import ready, walk
 from dbops.operations.migrate.compare.facts import COMPARED
 from dbops.operations.migrate.life import State, Told
+
+import changing
+import renaming
 
 
 @pytest.fixture

@@ -8,9 +8,6 @@ from typing import Any
 import psycopg
 import pytest
 
-import changing
-import contracting
-import renaming
 from dbops.engine.patience import Ramp
 from dbops.errors import LockBusy, Refused
 from dbops.operations.migrate import changes, complete
@@ -18,6 +15,10 @@ from dbops.operations.migrate.contract import looking, ready, write
 from dbops.operations.migrate.contract.facts import Backups
 from dbops.operations.migrate.life import State
 from dbops.operations.migrate.shapes.shape import OldNames
+
+import changing
+import contracting
+import renaming
 
 _THROUGH: dict[str, Any] = {
     "backups": Backups(problem="a test"),

@@ -5,10 +5,11 @@ from pathlib import Path
 
 import pytest
 
-import changing
 from dbops.operations.migrate.contract import dependants
 from dbops.operations.migrate.contract.facts import Dependant
 from dbops.operations.migrate.shapes.shape import OldNames
+
+import changing
 
 _TABLE = """
     CREATE TABLE users (id int PRIMARY KEY, name text NOT NULL DEFAULT 'x', team int, full_name text);

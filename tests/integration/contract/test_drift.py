@@ -5,9 +5,6 @@ from pathlib import Path
 
 import pytest
 
-import changing
-import contracting
-import renaming
 from dbops.engine import clock
 from dbops.errors import Refused
 from dbops.operations.migrate import drift
@@ -15,6 +12,10 @@ from dbops.operations.migrate.compare import ready as compare
 from dbops.operations.migrate.standing import ready as standing
 from dbops.operations.migrate.standing.facts import Looked
 from dbops.operations.migrate.switch import ready as switch
+
+import changing
+import contracting
+import renaming
 
 
 @pytest.fixture

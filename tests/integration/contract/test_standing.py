@@ -6,13 +6,14 @@ from pathlib import Path
 
 import pytest
 
-import changing
-import contracting
-import renaming
 from dbops.engine import clock
 from dbops.operations.migrate.life import State
 from dbops.operations.migrate.standing import ready
 from dbops.operations.migrate.standing.facts import Open, Standing
+
+import changing
+import contracting
+import renaming
 
 _JOB = """
     INSERT INTO dbops.jobs (change, kind, part, parts, work, run, rows_total, rows_seen, batch_rows, throttled_by,

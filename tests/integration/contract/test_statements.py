@@ -7,13 +7,14 @@ import psycopg
 import pytest
 from psycopg.conninfo import conninfo_to_dict
 
-import changing
-import contracting
 from dbops.engine import clock
 from dbops.operations.migrate import open_changes
 from dbops.operations.migrate.contract import check, counting
 from dbops.operations.migrate.contract.facts import Backups, Facts, Gate, Passed
 from dbops.operations.migrate.contract.observe import observe
+
+import changing
+import contracting
 
 
 @pytest.fixture(scope="module")

@@ -6,13 +6,13 @@ from typing import Any
 
 import pytest
 
-import adding
-import changing
 from dbops.engine import clock
 from dbops.errors import UsageError
 from dbops.operations.migrate.scaffold import ready
 from dbops.operations.migrate.scaffold.facts import Wanted
 
+import adding
+import changing
 from migrating import catalog_of
 
 _TABLES = """

@@ -6,11 +6,11 @@ from pathlib import Path
 import psycopg
 import pytest
 
-import adding
-import changing
 from conftest import Dbops
 from dbops.errors import DbopsError, ExitCode, Refused
 
+import adding
+import changing
 from migrating import catalog_of
 
 _TABLES = """

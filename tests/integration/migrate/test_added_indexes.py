@@ -18,14 +18,14 @@ from psycopg import sql
 from sqlalchemy import event
 from sqlalchemy.exc import IntegrityError
 
-import adding
-import changing
 from conftest import Dbops
 from dbops.engine.patience import Ramp
 from dbops.errors import DbopsError, ExitCode, LockBusy, Refused
 from dbops.operations.migrate import environment
 from dbops.operations.migrate.apply import Doing, _watch  # pyright: ignore[reportPrivateUsage]
 
+import adding
+import changing
 from migrating import catalog_of
 
 _TABLE = """

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-import adding
-import changing
 from conftest import Dbops
 
+import adding
+import changing
 from migrating import catalog_of
 
 _TABLE = """

@@ -6,10 +6,11 @@ from pathlib import Path
 import psycopg
 import pytest
 
-import changing
 from conftest import Dbops
 from dbops.operations.migrate import record
 from dbops.operations.migrate.life import Life, State
+
+import changing
 
 _SHAPE = """
 from dataclasses import dataclass

@@ -9,9 +9,10 @@ import pytest
 from psycopg import errors
 from psycopg.conninfo import make_conninfo
 
-import shaping
 from dbops.operations.migrate.shapes.columns import Columns, New
 from dbops.operations.migrate.shapes.not_null import NotNull
+
+import shaping
 
 Client = psycopg.Connection[Any]
 

@@ -5,11 +5,12 @@ from pathlib import Path
 
 import pytest
 
-import changing
 from conftest import Dbops
 from dbops.engine.run import new as new_run
 from dbops.operations.migrate import drift, open_changes
 from dbops.stores import postgres
+
+import changing
 
 _CHANGE = "users-full-name"
 _HEAD = f"""

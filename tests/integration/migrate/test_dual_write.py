@@ -9,8 +9,9 @@ import pytest
 from psycopg import errors
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
-import shaping
 from dbops.operations.migrate.shapes.columns import Columns, New
+
+import shaping
 
 # What PostgreSQL itself would write for this default is the word that has to come back.
 _TABLE = """

@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 from psycopg import errors
 from psycopg.conninfo import make_conninfo
 
-import shaping
 from dbops.operations.migrate.shapes.columns import Columns, New
+
+import shaping
 
 DEFAULT = "d"
 RENAME = Columns(

@@ -16,8 +16,8 @@ from dbops.operations.migrate.forecast import check, copy, ready, script, sizes,
 from dbops.operations.migrate.forecast.facts import Lock, Seen, Size, Sizes
 from dbops.operations.migrate.forecast.script import Written
 from dbops.operations.migrate.shapes.columns import Columns, New
-from histories import copy_of, revision
 
+from histories import copy_of, revision
 from migrating import FOLDER, OWNER, TARGETS, Databases, make_databases, rows, upgrade
 
 TABLES = """

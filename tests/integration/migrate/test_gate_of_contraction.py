@@ -7,10 +7,11 @@ import psycopg
 import pytest
 from psycopg.conninfo import conninfo_to_dict
 
-import changing
 from dbops.operations.migrate import changes, record
 from dbops.operations.migrate.shapes.shape import OldNames
 from dbops.stores import ledger
+
+import changing
 
 
 @pytest.fixture

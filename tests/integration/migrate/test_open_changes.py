@@ -5,11 +5,12 @@ from pathlib import Path
 
 import pytest
 
-import changing
 from conftest import Dbops
 from dbops.errors import Refused, UsageError
 from dbops.operations.migrate import open_changes
 from dbops.operations.migrate.life import State
+
+import changing
 
 _HEAD = """
 from dataclasses import dataclass

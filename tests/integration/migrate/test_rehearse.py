@@ -8,8 +8,6 @@ from typing import Any
 
 import pytest
 
-import changing
-import renaming
 from dbops.engine.finding import Severity
 from dbops.engine.plan import Ready
 from dbops.errors import CouldNotVerify, Refused
@@ -18,6 +16,9 @@ from dbops.operations.migrate.backfill.facts import Firing
 from dbops.operations.migrate.life import State
 from dbops.operations.migrate.rehearse import ready
 from dbops.operations.migrate.rehearse.facts import Phase
+
+import changing
+import renaming
 
 ALL = ["expand", "backfill", "verify", "switch", "contract"]
 

@@ -9,6 +9,7 @@ from psycopg.conninfo import make_conninfo
 
 from dbops.operations.migrate import catalog
 from dbops.operations.migrate.shapes.renamed import RenamedTable
+
 from replacing import Connection, do, run
 
 SHAPE = RenamedTable(table='public."Old users"', to="people")

@@ -6,6 +6,7 @@ import psycopg
 import pytest
 
 from dbops.operations.migrate.shapes.replaced import Replaced
+
 from replacing import CHANGE, Connection, different, do, fill, run
 
 SHAPE = Replaced(

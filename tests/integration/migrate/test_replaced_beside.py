@@ -11,6 +11,7 @@ from psycopg.conninfo import make_conninfo
 
 from dbops.operations.migrate import catalog
 from dbops.operations.migrate.shapes.replaced import Replaced
+
 from replacing import CHANGE, Connection, different, do, fill, ready, run, swap
 
 SHAPE = Replaced(

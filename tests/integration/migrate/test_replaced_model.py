@@ -10,6 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from dbops.operations.migrate.shapes.replaced import Replaced
+
 from replacing import CHANGE, Connection, different, do, fill, run
 
 SHAPE = Replaced(

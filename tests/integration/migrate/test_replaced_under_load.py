@@ -11,6 +11,7 @@ from dbops.operations.migrate.shapes.renamed import RenamedTable
 from dbops.operations.migrate.shapes.replaced import Replaced
 from dbops.operations.migrate.shapes.shape import Do
 from dbops.stores import postgres
+
 from loading import Ask, Client, Load, under_load
 from replacing import CHANGE, Connection, different, fill, run
 

@@ -7,11 +7,12 @@ from typing import Any
 
 import pytest
 
-import changing
 from dbops.engine.finding import Finding
 from dbops.errors import Refused, UsageError
 from dbops.operations.migrate.scaffold import ready
 from dbops.operations.migrate.scaffold.facts import Wanted
+
+import changing
 
 NOW = datetime(2026, 11, 21, 9, 0, tzinfo=UTC)
 _TABLES = """

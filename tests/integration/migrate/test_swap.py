@@ -8,6 +8,7 @@ from psycopg import errors
 
 from dbops.operations.migrate import catalog
 from dbops.operations.migrate.shapes.replaced import Replaced
+
 from replacing import CHANGE, Connection, different, do, fill, ready, run, swap, swap_back
 
 SHAPE = Replaced(

@@ -7,6 +7,7 @@ import pytest
 from psycopg import errors
 
 from dbops.operations.migrate.shapes.replaced import Replaced
+
 from replacing import CHANGE, Connection, different, do, fill, run, swap, swap_back
 
 BIG = Replaced(

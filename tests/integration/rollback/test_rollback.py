@@ -6,13 +6,14 @@ from pathlib import Path
 import pytest
 from sqlalchemy.exc import DBAPIError
 
-import changing
-import renaming
 from dbops.engine.plan import Ready
 from dbops.errors import Refused, VerifiedBad
 from dbops.operations.migrate.life import State
 from dbops.operations.migrate.rollback import plan, ready
 from dbops.operations.migrate.switch.facts import Override
+
+import changing
+import renaming
 
 _COLUMNS = "SELECT attname FROM pg_attribute WHERE attrelid = 'users'::regclass AND attnum > 0 AND NOT attisdropped"
 _WRITTEN = "SELECT id, name FROM users WHERE id IN (7, 1001) ORDER BY id"

@@ -8,14 +8,15 @@ import psycopg
 import pytest
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
-import changing
-import renaming
-import standing_by
 from dbops.config.load import load
 from dbops.errors import CouldNotVerify, Refused
 from dbops.operations.migrate import record
 from dbops.operations.migrate.compare.ready import How
 from dbops.servers import postgres as pg
+
+import changing
+import renaming
+import standing_by
 
 
 @pytest.fixture(scope="module")

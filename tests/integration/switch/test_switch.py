@@ -9,8 +9,6 @@ from pathlib import Path
 import psycopg
 import pytest
 
-import changing
-import renaming
 from dbops.engine.patience import Ramp
 from dbops.errors import CouldNotVerify, LockBusy, Refused, UsageError
 from dbops.operations.migrate import record
@@ -18,6 +16,9 @@ from dbops.operations.migrate.life import State, Told
 from dbops.operations.migrate.rollback import ready as rolling_back
 from dbops.operations.migrate.switch import ready
 from dbops.operations.migrate.switch.facts import Override
+
+import changing
+import renaming
 
 _SWAP = "ALTER TABLE users RENAME TO people"
 _SWAP_BACK = "ALTER TABLE people RENAME TO users"
