@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from dbops.operations.migrate.rehearse.facts import Phase
 
 Name = Annotated[str, typer.Argument(metavar="CHANGE", help="The change, as its revisions name it.")]
+_RESTORED = "by a restore of the cluster's newest backup and the WAL behind it"
 One = Annotated[str, typer.Option("--target", "-t", metavar="NAME", help="The database.")]
 
 
@@ -42,7 +43,7 @@ def verbs(app: typer.Typer) -> None:
         "rehearse",
         "dbops migrate rehearse users-full-name --target agent_studio",
         "dbops migrate rehearse users-full-name -t agent_studio --triggers suppress --clients 8",
-        "dbops migrate rehearse users-full-name -t agent_studio --plan",
+        "dbops migrate rehearse users-full-name -t agent_studio --from-backup --plan",
     )(rehearse)
 
 
@@ -57,11 +58,15 @@ def rehearse(
     ] = None,
     jobs: Annotated[int, typer.Option(min=1, max=32, help="How many parts of the table it fills at a time.")] = 1,
     clients: Annotated[int, typer.Option(min=0, max=64, help="How many read and write beside it.")] = 4,
+    from_backup: Annotated[
+        bool, typer.Option("--from-backup", help="Restore the cluster's newest backup; else the database is dumped.")
+    ] = False,
 ) -> Result:
     """Go through all phases on a copy of the database, rows included: 0 good, 4 something failed there, 5 no copy.
 
     Measures locks, rewrites, WAL, sizes and latencies; kept in the ledger under the plan's checksum. Takes no lock.
     """
+    from dbops.across.rehearse import from_backup as restored
     from dbops.operations.migrate.backfill.facts import Firing
     from dbops.operations.migrate.rehearse import check, ready
     from dbops.stores import databases
@@ -72,14 +77,13 @@ def rehearse(
         raise UsageError(f"--triggers {triggers!r} is neither fire nor suppress")
     told: list[Phase] = []
     how = ready.How(Firing(triggers) if triggers is not None else None, jobs, clients, render.progress)
-    opening = partial(
-        ready.rehearse, loaded.config, loaded.path, target, now=clock.now(), change=name, how=how, told=told
-    )
+    run = asked.run(loaded.state_dir)
+    source = ready.Brought(_RESTORED, partial(restored, loaded.config, target, run)) if from_backup else None
+    asking: dict[str, Any] = {"now": clock.now(), "change": name, "how": how, "told": told, "source": source}
+    opening = partial(ready.rehearse, loaded.config, loaded.path, target, **asking)
     environment = loaded.config.platform.environment
     try:
-        result = change(
-            asked, asked.run(loaded.state_dir), [Target(target, opening)], environment=environment, may_lose_data=False
-        )
+        result = change(asked, run, [Target(target, opening)], environment=environment, may_lose_data=False)
     except ready.Failed as failed:
         found = tuple(check.findings(failed.target or target, told))
         return Result(Rehearsed(environment, (), (), tuple(told)), _screen(told), found)

@@ -41,6 +41,7 @@ _LEFT_OUT = re.compile(r"^\d+; \d+ \d+ (USER MAPPING |SCHEMA - public )")
 _ROLES = """
     SELECT rolname, rolsuper, rolbypassrls, rolcreaterole, rolcreatedb, rolinherit FROM pg_roles
      WHERE rolname !~ '^pg_'"""
+_MAPPINGS = "SELECT CASE WHEN umuser <> 0 THEN usename END, srvname FROM pg_user_mappings"
 _MEMBERS = """
     SELECT DISTINCT r.rolname, m.rolname FROM pg_auth_members a
       JOIN pg_roles r ON r.oid = a.roleid JOIN pg_roles m ON m.oid = a.member"""
@@ -53,7 +54,6 @@ class Copy:
     config: Config
     path: Path
     admin: str  # conninfo, into the database
-    owner: str
 
 
 @contextmanager
@@ -78,7 +78,22 @@ def copied(config: Config, path: Path, target: str, run: Run) -> Generator[Copy]
             cluster = config.cluster[config.postgres[target].cluster]
             _bring(postgres.dsn(cluster, target=target, dbname=dbname), there, work / "dump", target)
             made = _config(config, path, target, work, there=there, owner=owner, password=password)
-            yield Copy(load(made).config, made, there, make_conninfo(there, user=owner))
+            yield Copy(load(made).config, made, there)
+
+
+@contextmanager
+def brought(config: Config, path: Path, target: str, there: str) -> Generator[Copy]:
+    """Take a copy that somebody else has brought: `there` leads into it as its superuser, and asks no password."""
+    owner = str(conninfo_to_dict(postgres.dsn(config.postgres[target], target=target))["user"])
+    with scratch.folder() as place:
+        work = place / "work"
+        work.mkdir(mode=0o700)
+        with translated(target), psycopg.connect(there, autocommit=True) as connection:
+            for role, server in connection.execute(_MAPPINGS).fetchall():  # as in a dump: they lead out of the copy
+                who = sql.SQL("PUBLIC") if role is None else sql.Identifier(role)
+                connection.execute(sql.SQL("DROP USER MAPPING FOR {} SERVER {}").format(who, sql.Identifier(server)))
+        made = _config(config, path, target, work, there=there, owner=owner, password=None)
+        yield Copy(load(made).config, made, there)
 
 
 def database_size(live: Connection) -> int:
@@ -155,12 +170,17 @@ def _run(name: str, dsn: str, options: tuple[str | Path, ...]) -> None:
     process.run([process.find(name), "--dbname", make_conninfo("", **told), *options], env=secret)
 
 
-def _config(config: Config, path: Path, target: str, work: Path, *, there: str, owner: str, password: str) -> Path:
+def _config(
+    config: Config, path: Path, target: str, work: Path, *, there: str, owner: str, password: str | None
+) -> Path:
     """Write the configuration of the copy, with a copy of the revisions beside it."""
     shutil.copytree(
         history.folder(config, path), work / "migrations", ignore=shutil.ignore_patterns("__pycache__", ".git")
     )
-    account.write_file(work / "password", password, ours=True)
+    signs_in = ""
+    if password is not None:
+        account.write_file(work / "password", password, ours=True)
+        signs_in = 'password = { file = "password" }'
     told: dict[str, Any] = conninfo_to_dict(there)
     bare = {name: value for name, value in told.items() if name != "password"}
     places = {
@@ -174,11 +194,11 @@ def _config(config: Config, path: Path, target: str, work: Path, *, there: str, 
         'migrations = "migrations"',
         "[cluster.copy]",
         f"dsn = {json.dumps(places['cluster'])}",
-        'password = { file = "password" }',
+        signs_in,
         f"[postgres.{json.dumps(target)}]",
         'cluster = "copy"',
         f"dsn = {json.dumps(places['owner'])}",
-        'password = { file = "password" }',
+        signs_in,
         f"migrations = {json.dumps(history.section(config, target))}",
         'soak = "0s"',
         "old_clients = []",

@@ -83,7 +83,7 @@ def plan(facts: Facts) -> Plan[Action]:
     if facts.ledger:
         text = "install the ledger of dbops, schema dbops"
         steps.append(Step("ledger", text, InstallLedger(facts.ledger), statements=facts.ledger))
-    notes = (f"reads {units.size(facts.size_bytes)} with ACCESS SHARE locks; the copy is removed at the end",)
+    notes = (f"{units.size(facts.size_bytes)} here; the copy is removed at the end",)
     steps.append(Step("copy", f"copy {facts.target} into a throw-away server: {facts.copied}", MakeCopy(), notes=notes))
     beside = f"{facts.clients} clients read and write beside it" if facts.clients else "no load beside it"
     steps += [_phase(name, beside) for name in phases(facts)]

@@ -1,7 +1,7 @@
 """A rehearsal, ready to be planned and run. It takes no lock: of the database itself it only reads, and adds proof."""
 
-from collections.abc import Generator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Generator
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
@@ -19,13 +19,22 @@ from dbops.operations.migrate import checksum, open_changes, record
 from dbops.operations.migrate.contract.facts import REHEARSED
 from dbops.operations.migrate.open_changes import Change
 from dbops.operations.migrate.rehearse import check, measure, observe, plan, walk
-from dbops.operations.migrate.rehearse.copy import copied, database_size
+from dbops.operations.migrate.rehearse.copy import brought, copied, database_size
 from dbops.operations.migrate.rehearse.facts import Phase, evidence
 from dbops.operations.migrate.rehearse.walk import How, Walk
 from dbops.operations.migrate.shapes.shape import Shape
 from dbops.stores import databases, ledger, postgres
 
 _HOW = How()
+CLONED = "by pg_dump and pg_restore, which read it with ACCESS SHARE locks"
+
+
+@dataclass(frozen=True, slots=True)
+class Brought:
+    """Another way to a copy: `opening` yields the conninfo of its superuser, who is asked no password there."""
+
+    how: str
+    opening: Callable[[], AbstractContextManager[str]]
 
 
 class Failed(VerifiedBad):
@@ -43,13 +52,14 @@ def rehearse(
     change: str,
     how: How = _HOW,
     told: list[Phase] | None = None,
+    source: Brought | None = None,
 ) -> Generator[Ready[plan.Action]]:
     """Plan the rest of the life of a change, on a copy. What was measured is added to `told`."""
     del now
     with ExitStack() as stack:
         where = _Where(config, path, target, run)
-        facts, rows = _observe(where, change, how)
-        doing = _Doing(where, stack, facts, how, rows, told if told is not None else [])
+        facts, rows = _observe(where, change, how, source)
+        doing = _Doing(where, stack, facts, how, rows, told if told is not None else [], source=source)
         yield Ready(plan.plan(facts), partial(_apply, doing), met=doing.met)
 
 
@@ -74,9 +84,10 @@ class _Doing:
     met: list[Finding] = field(default_factory=list[Finding])
     walk: Walk | None = None
     scale: float = 1.0  # rows of the database to rows of the copy
+    source: Brought | None = None
 
 
-def _observe(where: _Where, change: str, how: How) -> tuple[plan.Facts, int | None]:
+def _observe(where: _Where, change: str, how: How, source: Brought | None) -> tuple[plan.Facts, int | None]:
     target = where.target
     with open_changes.connected(where.config, where.path, target, where.run) as (known, connection):
         found = open_changes.one(known, change)
@@ -89,7 +100,7 @@ def _observe(where: _Where, change: str, how: How) -> tuple[plan.Facts, int | No
             found.expanded,
             checksum.of(change, shape),
             database_size(connection),
-            "pg_dump and pg_restore",
+            source.how if source is not None else CLONED,
             how.clients,
             ledger.install(ledger.observe(connection, target=target), owner=connection.info.user),
         )
@@ -124,7 +135,12 @@ def _apply(doing: _Doing, step: Step[plan.Action]) -> None:
 
 def _copy(doing: _Doing) -> None:
     where = doing.where
-    copy = doing.stack.enter_context(copied(where.config, where.path, where.target, where.run))
+    if doing.source is None:
+        copying = copied(where.config, where.path, where.target, where.run)
+    else:
+        there = doing.stack.enter_context(doing.source.opening())
+        copying = brought(where.config, where.path, where.target, there)
+    copy = doing.stack.enter_context(copying)
     doing.walk = Walk(copy, where.target, doing.facts.change, where.run, doing.how)
     with postgres.translated(where.target), psycopg.connect(copy.admin, autocommit=True) as connection:
         rows = observe.rows(connection, doing.facts.shape.table)
