@@ -7,6 +7,7 @@ import psycopg
 import pytest
 from psycopg.conninfo import conninfo_to_dict
 
+from conftest import fresh
 from dbops.engine import clock
 from dbops.operations.migrate import open_changes
 from dbops.operations.migrate.contract import check, counting
@@ -20,7 +21,7 @@ import contracting
 @pytest.fixture(scope="module")
 def counted(base: Path) -> Generator[str]:
     """A server that counts statements."""
-    server = contracting.counting_server(base / "counting")
+    server = contracting.counting_server(fresh(base, "counting"))
     with contracting.running(server):
         yield contracting.conninfo(server)
 
