@@ -2,11 +2,14 @@
 
 import os
 import tempfile
+import time
 from collections.abc import Generator
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
+from psycopg.conninfo import make_conninfo
 
 from dbops.engine.finding import Severity
 from dbops.engine.plan import Ready
@@ -16,6 +19,7 @@ from dbops.operations.migrate.backfill.facts import Firing
 from dbops.operations.migrate.life import State
 from dbops.operations.migrate.rehearse import ready
 from dbops.operations.migrate.rehearse.facts import Phase
+from dbops.operations.migrate.rehearse.watch import watching
 
 import changing
 import renaming
@@ -80,6 +84,23 @@ def test_the_whole_life_is_gone_through_on_a_copy_and_becomes_evidence(live: cha
     assert backfill.wal_bytes > 3000 * 20
     assert (size.table, size.after > size.before) == ("public.users", True)
     assert not any(one.rewritten for one in phases)
+
+
+def test_strong_locks_of_the_run_are_seen_and_nobody_elses(live: changing.Example) -> None:
+    live.execute("CREATE TABLE mine (); CREATE TABLE others (); CREATE TABLE weak ()")
+    run = live.run()
+    ours = make_conninfo(live.owner, application_name=f"dbops {run.id} here")
+    deadline = time.monotonic() + 30
+    with watching(live.admin, run) as watched, live.connect() as other, psycopg.connect(ours) as one:
+        one.execute("LOCK TABLE mine IN ACCESS EXCLUSIVE MODE; LOCK TABLE weak IN ROW EXCLUSIVE MODE")
+        with other.transaction():
+            other.execute("LOCK TABLE others IN ACCESS EXCLUSIVE MODE")
+            while not watched.times:
+                assert time.monotonic() < deadline, "the lock is not seen"
+                time.sleep(0.001)
+    [held] = watched.locks()
+    assert (held.relation, held.mode, held.awaited_ms) == ("public.mine", "ACCESS EXCLUSIVE", 0)
+    assert held.held_ms > 0
 
 
 def test_failures_of_the_load_make_it_bad_and_a_missing_choice_is_asked_for(live: changing.Example) -> None:
