@@ -63,6 +63,8 @@ def test_what_fails_on_the_copy_is_bad_and_closes_the_gate(dbops: Dbops, live: c
     [proof] = contracting.entries(live, "rehearsed")
     assert (proof["ok"], [one["failed"] for one in proof["phases"]]) == (False, [False, False, True])
     assert "name 1" not in str(proof)
+    [said] = [one["said"] for one in ask(dbops, live, "history")["data"]["changes"]]
+    assert ", and it failed, plan " in said
 
 
 def test_a_table_that_is_renamed_is_rehearsed_to_its_end(dbops: Dbops, live: changing.Example) -> None:

@@ -34,7 +34,8 @@ def event(kind: str, detail: Mapping[str, Any]) -> str | None:
         case _ if kind == LEAVE_ENDED:
             return "leave to contract taken back: the revision failed"
         case _ if kind == REHEARSED:
-            return f"rehearsed{_took(detail.get('took_ms'))}, plan {str(detail.get('plan', ''))[:12]}"
+            failed = "" if detail.get("ok") is True else ", and it failed"
+            return f"rehearsed{_took(detail.get('took_ms'))}{failed}, plan {str(detail.get('plan', ''))[:12]}"
         case _ if kind == TOOK:
             return f"revision {detail.get('revision')}{_took(detail.get('ms'))}{_foretold(detail.get('predicted_ms'))}"
         case _ if kind == LOOKED:
