@@ -1,9 +1,23 @@
-"""What a shape answers that only adds: one step, with no rows to move, nothing to compare and nothing to remove."""
+"""What a shape answers in the phases in which it has nothing to do."""
 
 from dbops.operations.migrate.shapes.shape import Comparison, Do, Filling, OldNames
 
 
-class Adds:
+class NoSwap:
+    """Readers follow by themselves: the catalog stays as it is."""
+
+    __slots__ = ()
+
+    def swap(self, change: str) -> tuple[Do, ...]:
+        del change
+        return ()
+
+    def swap_back(self, change: str) -> tuple[Do, ...]:
+        del change
+        return ()
+
+
+class Adds(NoSwap):
     """Beside `expand` and `undo`, there is nothing to do."""
 
     __slots__ = ()
@@ -12,14 +26,6 @@ class Adds:
         return None
 
     def comparisons(self) -> tuple[Comparison, ...]:
-        return ()
-
-    def swap(self, change: str) -> tuple[Do, ...]:
-        del change
-        return ()
-
-    def swap_back(self, change: str) -> tuple[Do, ...]:
-        del change
         return ()
 
     def contract(self, change: str) -> tuple[Do, ...]:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from dbops.engine.plan import literal
 from dbops.operations.migrate.shapes import dual
+from dbops.operations.migrate.shapes.adds import NoSwap
 from dbops.operations.migrate.shapes.filled import let_no_nulls_in, prove_no_nulls
 from dbops.operations.migrate.shapes.guarded import block, oid, quoted
 from dbops.operations.migrate.shapes.pair import Dual
@@ -24,7 +25,7 @@ class New:
 
 
 @dataclass(frozen=True, slots=True)
-class Columns:
+class Columns(NoSwap):
     """Replace old columns by new ones: `up` gives each new one, `down` each old one, as SQL over the row `r`.
 
     Without `old`, columns are added. A default that is the same for all rows is all that takes; one that is another
@@ -101,14 +102,6 @@ class Columns:
             )  # there is no old name to lead back to
         back = f"({self._dual.differs_down})" + (f" AND ({self._dual.differs_up})" if self.lossy else "")
         return (forward, Comparison(self.table, self._keys(back), "back"))
-
-    def swap(self, change: str) -> tuple[Do, ...]:
-        del change
-        return ()
-
-    def swap_back(self, change: str) -> tuple[Do, ...]:
-        del change
-        return ()
 
     def contract(self, change: str) -> tuple[Do, ...]:
         late = self.new if self.old else tuple(one for one in self.new if one.name in self.up)

@@ -4,13 +4,14 @@
 from dataclasses import dataclass
 
 from dbops.operations.migrate.shapes import dual, names
+from dbops.operations.migrate.shapes.adds import NoSwap
 from dbops.operations.migrate.shapes.filled import check, drop_check, let_no_nulls_in, prove_no_nulls
 from dbops.operations.migrate.shapes.guarded import beside, quoted
 from dbops.operations.migrate.shapes.shape import KEY, ROWS, Comparison, Do, Filling, OldNames
 
 
 @dataclass(frozen=True, slots=True)
-class NotNull:
+class NotNull(NoSwap):
     """Let no NULL into a column. `fill`, SQL over the row `r`, is what rows get that have none.
 
     With it, a trigger fills what old clients leave out, whatever they touch of a row, until the change is contracted.
@@ -51,14 +52,6 @@ class NotNull:
         rows = f"SELECT {KEY} FROM {self.table} AS r WHERE {ROWS} AND "
         forward = Comparison(self.table, f"{rows}r.{quoted(self.column)} IS NULL")
         return (forward, Comparison(self.table, f"{rows}false", "back"))  # the column itself stays: nothing can be lost
-
-    def swap(self, change: str) -> tuple[Do, ...]:
-        del change
-        return ()
-
-    def swap_back(self, change: str) -> tuple[Do, ...]:
-        del change
-        return ()
 
     def contract(self, change: str) -> tuple[Do, ...]:
         columns = (self.column,)

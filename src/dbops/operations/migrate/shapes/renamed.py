@@ -12,9 +12,10 @@ from dataclasses import dataclass
 
 from dbops.engine.plan import literal
 from dbops.operations.migrate.shapes.across import schema_of, split
+from dbops.operations.migrate.shapes.adds import Adds
 from dbops.operations.migrate.shapes.exchange import RIGHTS
 from dbops.operations.migrate.shapes.following import WHO, filled
-from dbops.operations.migrate.shapes.shape import Comparison, Do, Filling, OldNames
+from dbops.operations.migrate.shapes.shape import Do, OldNames
 
 _VIEW = "CREATE VIEW {table} WITH (security_invoker = true) AS SELECT * FROM {to}"
 _OUTFIT = """DO $outfit$
@@ -37,8 +38,8 @@ $outfit$"""
 
 
 @dataclass(frozen=True, slots=True)
-class RenamedTable:
-    """A shape. `to` is a name in the schema of the table."""
+class RenamedTable(Adds):
+    """A shape. `to` is a name in the schema of the table. Both names tell the same rows: nothing is compared."""
 
     table: str
     to: str
@@ -59,21 +60,6 @@ class RenamedTable:
             Do(f"DROP VIEW IF EXISTS {self.table}"),
             Do(f"ALTER TABLE IF EXISTS {self._to} RENAME TO {split(self.table)[-1]}"),
         )
-
-    def filling(self) -> Filling | None:
-        return None
-
-    def comparisons(self) -> tuple[Comparison, ...]:
-        """Both names tell the same rows: there is nothing to compare."""
-        return ()
-
-    def swap(self, change: str) -> tuple[Do, ...]:
-        del change
-        return ()
-
-    def swap_back(self, change: str) -> tuple[Do, ...]:
-        del change
-        return ()
 
     def contract(self, change: str) -> tuple[Do, ...]:
         del change
