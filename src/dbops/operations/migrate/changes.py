@@ -96,7 +96,7 @@ def rollback(change: str, shape: Shape) -> None:
 
 def contract(change: str, shape: Shape) -> None:
     """Remove the old, through the gate."""
-    op.execute(gate(change, shape.old_names() or OldNames(shape.table)).replace(":", r"\:"))
+    op.execute(_escaped(gate(change, shape.old_names() or OldNames(shape.table))))
     _do(shape.contract(change))
 
 
@@ -112,7 +112,7 @@ def remove(change: str, shape: Dropped, keep: str = KEEP) -> None:
 
 def no_way_back(change: str) -> None:
     """For the downgrade of a contraction: what it removed no statement brings back."""
-    op.execute(_NO_WAY_BACK.format(change=change.replace("'", "''")).replace(":", r"\:"))
+    op.execute(_escaped(_NO_WAY_BACK.format(change=change.replace("'", "''"))))
 
 
 def gate(change: str, old: OldNames) -> str:
