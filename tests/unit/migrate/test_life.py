@@ -48,8 +48,10 @@ def test_a_soak_counts_from_the_first_of_the_switches_that_nothing_came_between(
     entries = [told(number, state) for number, state in enumerate(moves)]
     assert life(entries, HERE).since_state(State.SWITCHED, HERE) == entries[2].at
     assert life(entries, HERE).since_state(State.VERIFIED, HERE) is None
-    elsewhere = [*entries[:3], replace(entries[3], place=CLONE)]
-    assert life(elsewhere, HERE).since_state(State.SWITCHED, HERE) is None
+    ended_elsewhere = [*entries[:3], replace(entries[3], place=CLONE)]
+    assert life(ended_elsewhere, HERE).since_state(State.SWITCHED, HERE) is None
+    begun_elsewhere = [*entries[:2], replace(entries[2], place=CLONE), entries[3]]
+    assert life(begun_elsewhere, HERE).since_state(State.SWITCHED, HERE) == entries[3].at
 
 
 @given(STATES)
