@@ -6,14 +6,7 @@ from dbops.engine.plan import Plan, Risk, Statement, Step, Verbatim
 from dbops.operations.migrate import plan as revisions
 from dbops.operations.migrate.life import State
 from dbops.operations.migrate.rollback.facts import FILLED, Facts, File
-from dbops.operations.migrate.shapes.shape import Do
-
-
-@dataclass(frozen=True, slots=True)
-class MakeReady:
-    """What the exchange of names back does not wait for."""
-
-    one: Do
+from dbops.operations.migrate.switch.plan import MakeReady, make_ready
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,18 +48,12 @@ Action = MakeReady | LeadBack | StopFollowing | Verify | CompareBack | Revise | 
 
 def plan(facts: Facts) -> Plan[Action]:
     if facts.life.state is State.SWITCHED:
-        ready = tuple(_make_ready(number, one) for number, one in enumerate(facts.before_swap_back, 1))
+        ready = make_ready(facts.before_swap_back)
         title = f"lead the readers of change {facts.change} back"
         return Plan(facts.target, title, (*ready, _lead_back(facts), _verify()))
     if facts.half_way:
         return Plan(facts.target, f"verify change {facts.change}, whose readers were led back", (_verify(),))
     return Plan(facts.target, f"take change {facts.change} back", tuple(_undo(facts)))
-
-
-def _make_ready(number: int, one: Do) -> Step[Action]:
-    told = (Statement("{}", (Verbatim(one.sql),)),)
-    summary = "make ready for the exchange of names" + (": it may take long" if one.alone else "")
-    return Step(f"make ready {number}", summary, MakeReady(one), Risk.SAFE if one.alone else Risk.BLOCKS, told)
 
 
 def _lead_back(facts: Facts) -> Step[Action]:
@@ -111,6 +98,6 @@ def _notes(facts: Facts) -> tuple[str, ...]:
     elif facts.compares and facts.life.state not in FILLED:
         told.append(f"it is {facts.life.state}: rows that are not filled yet cannot be compared back")
     if facts.conflicts:
-        told.append(f"{facts.conflicts} writes set old and new to values that disagree: the old has kept its own")
+        told.append(f"{facts.conflicts} conflicts were counted: old and new were written with values that disagree")
     told += [f"without proof of the way back: {one.reason}" for one in facts.overrides]
     return tuple(told)

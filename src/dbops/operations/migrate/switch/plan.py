@@ -1,6 +1,8 @@
 """From how many readers follow to how many shall."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from dbops.engine.plan import Plan, Risk, Statement, Step, Verbatim
 from dbops.operations.migrate.life import State
@@ -17,7 +19,7 @@ class Follow:
 
 @dataclass(frozen=True, slots=True)
 class MakeReady:
-    """What the switch does not wait for, in a transaction of its own."""
+    """What the exchange of names, there or back, does not wait for: in a transaction of its own."""
 
     one: Do
 
@@ -44,7 +46,7 @@ def plan(facts: Facts) -> Plan[Action]:
             steps.append(_follow(facts))
     else:
         if facts.life.state is not State.SWITCHED:
-            steps += [_make_ready(number, one) for number, one in enumerate(facts.before_swap, 1)]
+            steps += make_ready(facts.before_swap)
             steps.append(_switch(facts))
         if facts.baseline_due is not None:
             note = facts.baseline_due
@@ -58,10 +60,15 @@ def _follow(facts: Facts) -> Step[Action]:
     return Step("readers", summary, Follow(facts.wanted))
 
 
-def _make_ready(number: int, one: Do) -> Step[Action]:
-    told = (Statement("{}", (Verbatim(one.sql),)),)
-    summary = "make ready for the exchange of names" + (": it may take long" if one.alone else "")
-    return Step(f"make ready {number}", summary, MakeReady(one), Risk.SAFE if one.alone else Risk.BLOCKS, told)
+def make_ready(before: Sequence[Do]) -> tuple[Step[Any], ...]:  # of MakeReady: a part of both kinds of plan
+    """Plan what comes before an exchange of names."""
+    steps: list[Step[MakeReady]] = []
+    for number, one in enumerate(before, 1):
+        told = (Statement("{}", (Verbatim(one.sql),)),)
+        summary = "make ready for the exchange of names" + (": it may take long" if one.alone else "")
+        risk = Risk.SAFE if one.alone else Risk.BLOCKS
+        steps.append(Step(f"make ready {number}", summary, MakeReady(one), risk, told))
+    return tuple(steps)
 
 
 def _switch(facts: Facts) -> Step[Action]:
