@@ -6,6 +6,7 @@ import nox
 
 TOP = Path(__file__).resolve().parent
 BIN = TOP / ".venv" / "bin"
+SLICE = ("test_backup_run_faults.py", "test_kill_change.py", "test_kill_roles.py", "test_vault_kill.py")
 
 nox.needs_version = ">=2026.4"
 nox.options.default_venv_backend = "none"
@@ -22,10 +23,17 @@ def folders(session: nox.Session, *names: str) -> list[str]:
     return found or session.skip(f"no tests in {', '.join(names)}")
 
 
+def killing() -> list[Path]:
+    """Find the files whose tests do as many kills as they are asked to: they are most of the time that faults take."""
+    return [file for file in sorted((TOP / "tests/faults").rglob("test_*.py")) if "kills(" in file.read_text()]
+
+
 @nox.session
 def tests(session: nox.Session) -> None:
-    """Every tier but the benchmarks, with a few kills for each verb."""
-    where = folders(session, "unit", "integration", "acceptance", "faults")
+    """Every tier but the benchmarks; of the kills a slice, in a few files: `faults` does them all, in full count."""
+    left = {file for file in killing() if file.name not in SLICE}
+    faults = [str(file) for file in sorted((TOP / "tests/faults").rglob("test_*.py")) if file not in left]
+    where = [*folders(session, "unit", "integration", "acceptance"), *faults]
     run(session, "pytest", "-n", "2", "--dist", "loadfile", *where, *session.posargs, DBOPS_KILLS="4")
 
 
@@ -38,8 +46,7 @@ def quick(session: nox.Session) -> None:
 @nox.session
 def faults(session: nox.Session) -> None:
     """Kills in full count. Full disks, damage and storms are as many in `tests`: those files are not run twice."""
-    killing = [str(file) for file in sorted((TOP / "tests/faults").rglob("test_*.py")) if "kills(" in file.read_text()]
-    run(session, "pytest", "-n", "2", "--dist", "loadfile", *killing, *session.posargs)
+    run(session, "pytest", "-n", "2", "--dist", "loadfile", *map(str, killing()), *session.posargs)
 
 
 @nox.session
