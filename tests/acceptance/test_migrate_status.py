@@ -45,7 +45,7 @@ def test_status_keeps_whom_it_saw_connected_as_evidence(dbops: Dbops, live: chan
         ask(dbops, live, "status")
     ask(dbops, live, "status")
     [kept] = contracting.entries(live, "clients")  # the second look, right behind it, found nobody and is not kept
-    assert kept == {"patterns": ["shop 1.*"], "seen": {"shop 1.*": 1}, "ours": 0}
+    assert kept == {"patterns": ["shop 1.*"], "seen": {"shop 1.*": 1}, "ours": 0, "servers": ["primary"]}
 
 
 def test_history_tells_the_steps_of_a_change_and_its_overrides_for_ever(dbops: Dbops, live: changing.Example) -> None:

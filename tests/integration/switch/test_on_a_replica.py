@@ -9,12 +9,17 @@ import pytest
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from dbops.config.load import load
+from dbops.engine import clock
 from dbops.errors import CouldNotVerify, Refused
-from dbops.operations.migrate import record
+from dbops.operations.migrate import open_changes, record
 from dbops.operations.migrate.compare.ready import How
+from dbops.operations.migrate.contract import check
+from dbops.operations.migrate.contract.facts import Backups, Gate, Passed
+from dbops.operations.migrate.contract.observe import observe
 from dbops.servers import postgres as pg
 
 import changing
+import contracting
 import renaming
 import standing_by
 
@@ -80,6 +85,45 @@ def test_the_baseline_is_taken_on_every_server(live: changing.Example) -> None:
     servers = taken.detail["servers"]
     assert {name: "problem" in told for name, told in servers.items()} == {"primary": False, "replica 1": False}
     assert renaming.ids(renaming.switch(live)) == []
+
+
+@pytest.fixture
+def soaking(live: changing.Example) -> changing.Example:
+    """The example, switched; whoever calls itself `shop 1...` is an old client, and three looks make a soak."""
+    contracting.configure(live, "soak = '0s'", "old_clients = ['shop 1.*']")
+    assert renaming.verify(live)[0] == 0
+    renaming.switch(live)
+    return live
+
+
+def judged(live: changing.Example) -> Gate:
+    """Look as `migrate contract` does; return what the gate of clients says."""
+    run = live.run()
+    with open_changes.at_work(live.config, live.toml, changing.TARGET, run, renaming.CHANGE) as work:
+        return check.clients(observe(live.config, work, run, clock.now(), Backups()))
+
+
+def test_an_old_client_that_only_reads_a_replica_is_seen(soaking: changing.Example, follower: str) -> None:
+    assert judged(soaking).passed is Passed.YES
+    where, app = conninfo_to_dict(follower), conninfo_to_dict(soaking.app)
+    reader = make_conninfo("", **{**app, "host": where["host"], "port": where["port"]}, application_name="shop 1.4")
+    with psycopg.connect(reader) as old:
+        old.execute("SELECT name FROM users WHERE id = 1")
+        seen = judged(soaking)
+    assert (seen.passed, seen.evidence) == (Passed.NO, "old clients were connected: shop 1.*")
+    [*_, kept] = contracting.entries(soaking, "clients")
+    assert (kept["seen"], kept["servers"]) == ({"shop 1.*": 1}, ["primary", "replica 1"])
+
+
+def test_who_reads_a_replica_that_is_out_of_reach_is_unknown(soaking: changing.Example, folder: Path) -> None:
+    text = soaking.toml.read_text(encoding="utf-8")
+    nowhere = make_conninfo("", host=str(folder), dbname="x", user="x")
+    soaking.toml.write_text(text.replace("replicas = [", f"replicas = ['{nowhere}', "), encoding="utf-8")
+    gate = judged(soaking)
+    assert gate.passed is Passed.UNKNOWN
+    assert gate.evidence.startswith("who is connected to replica 1 is not known: ")
+    [kept] = contracting.entries(soaking, "clients")
+    assert kept["servers"] == ["primary", "replica 2"]
 
 
 def test_a_server_that_follows_somebody_else_is_refused(live: changing.Example, counting: str) -> None:

@@ -51,6 +51,7 @@ def since(calls: dict[tuple[int, int], int], *now: Statement) -> dict[str, Any]:
     return {"baseline": baseline(calls), "counted": (counted(*now),)}
 
 
+BOTH = ("primary", "replica 1")
 OPEN = Facts(
     "shop",
     "users-full-name",
@@ -149,6 +150,25 @@ _CASES: list[tuple[str, str, Passed, dict[str, Any]]] = [
     ("clients", "names tell nothing", Passed.YES, {"patterns": ()}),
     ("clients", "never looked", Passed.UNKNOWN, {"samples": ()}),
     ("clients", "looked once, just now", Passed.UNKNOWN, {"samples": OPEN.samples[-1:]}),
+    ("clients", "a replica that nobody looked at", Passed.UNKNOWN, {"servers": BOTH}),
+    (
+        "clients",
+        "a replica that could not be reached",
+        Passed.UNKNOWN,
+        {"samples": (*OPEN.samples, Sample(NOW, (PATTERN,), {PATTERN: 0}, missed={"replica 1": "it is down"}))},
+    ),
+    (
+        "clients",
+        "a replica that was looked at, too",
+        Passed.YES,
+        {"servers": BOTH, "samples": tuple(replace(one, servers=BOTH) for one in OPEN.samples)},
+    ),
+    (
+        "clients",
+        "a replica that was looked at just once",
+        Passed.UNKNOWN,
+        {"servers": BOTH, "samples": (*OPEN.samples[:-1], replace(OPEN.samples[-1], servers=BOTH))},
+    ),
     ("clients", "looked for another pattern", Passed.UNKNOWN, {"patterns": ("crm*",)}),
     ("clients", "seen", Passed.NO, {"samples": (*OPEN.samples, Sample(NOW - DAY, (PATTERN,), {PATTERN: 1}))}),
     (

@@ -69,16 +69,27 @@ def administrator(config: Config, target: str, run: Run, server: str) -> Generat
 
 
 @contextmanager
+def opened(
+    config: Config, target: str, run: Run, server: str, here: Place, *, connect_timeout: timedelta | None = None
+) -> Generator[Connection]:
+    """Connect to any server of a target as its owner; a replica has to follow the primary that is known."""
+    place, limit = place_of(config.postgres[target], server), STATEMENT_TIMEOUT
+    opening = postgres.connect(place, run, target=target, statement_timeout=limit, connect_timeout=connect_timeout)
+    with opening as connection:
+        if server != PRIMARY:
+            _same_cluster(connection, server, target, here)
+        yield connection
+
+
+@contextmanager
 def reading(
     config: Config, target: str, run: Run, server: str, *, primary: Connection, here: Place, patience: timedelta
 ) -> Generator[tuple[Connection, str]]:
     """Open it; yield it with the position in the WAL that it has reached, which is not behind our own present."""
     row = primary.execute("SELECT pg_current_wal_lsn()::text").fetchone()
     lsn = str(row[0]) if row else "0/0"
-    place = place_of(config.postgres[target], server)
-    with postgres.connect(place, run, target=target, statement_timeout=STATEMENT_TIMEOUT) as connection:
+    with opened(config, target, run, server, here) as connection:
         if server != PRIMARY:
-            _same_cluster(connection, server, target, here)
             _await(connection, lsn, server, target, patience)
         for name, value in _SETTINGS.items():
             text = sql.SQL("SELECT set_config({}, {}, false)").format(name, value)

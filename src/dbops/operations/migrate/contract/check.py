@@ -4,7 +4,7 @@ DBM511  verified      old and new were compared, clean, under the triggers that 
 DBM512  soak          all readers have followed for as long as the policy asks
 DBM513  dependants    no view, function, policy, publication or key needs the old
 DBM514  statements    no statement that uses an old name was called since the switch, on any server
-DBM515  clients       no old client was seen connected through the soak
+DBM515  clients       no old client was seen connected through the soak, on any server
 DBM516  backup        a backup is newer than the switch, and WAL is archived
 DBM517  rehearsal     this very change was rehearsed
 """
@@ -199,21 +199,31 @@ def clients(facts: Facts) -> Gate:
         names = _some(sorted(name for name, count in last.seen.items() if count))
         todo = "let the soak pass after the last of them is gone"
         return Gate("clients", Passed.NO, f"old clients were connected: {names}", last.at, todo)
-    return _sampled(facts, [one.at for one in during if one.at <= facts.now], begin)
+    for server, why in facts.samples[-1].missed.items() if facts.samples else ():
+        todo = f"reach it, or correct it: [postgres.{facts.target}] replicas"
+        return Gate("clients", Passed.UNKNOWN, f"who is connected to {server} is not known: {why}", None, todo)
+    looks = {server: [one for one in during if server in one.servers] for server in facts.servers}
+    told = [
+        _sampled(facts, server, [one.at for one in some if one.at <= facts.now], begin)
+        for server, some in looks.items()
+    ]
+    return next((gate for gate in told if gate.passed is not Passed.YES), told[0])
 
 
-def _sampled(facts: Facts, moments: Sequence[datetime], begin: datetime) -> Gate:
+def _sampled(facts: Facts, server: str, moments: Sequence[datetime], begin: datetime) -> Gate:
     """Ask that somebody looked through the whole soak: nobody there at the only look proves little."""
     todo = f"let cron look: dbops migrate status --target {facts.target}"
+    to = f" to {server}" if len(facts.servers) > 1 else ""
     if not moments:
-        return Gate("clients", Passed.UNKNOWN, "nobody looked who is connected", None, todo)
+        return Gate("clients", Passed.UNKNOWN, f"nobody looked who is connected{to}", None, todo)
     allowed = max(facts.soak / 4, _LEAST_GAP)
     times = [begin, *(moment for moment in moments if moment > begin), facts.now]
     gap = max(after - before for before, after in pairwise(times))
     if gap > allowed:
-        told = f"for {units.duration(gap)} of the soak nobody looked who is connected"
+        told = f"for {units.duration(gap)} of the soak nobody looked who is connected{to}"
         return Gate("clients", Passed.UNKNOWN, told, moments[-1], todo)
-    told = f"none of {_some(facts.patterns or ())} in {units.counted(len(moments), 'look')}"
+    on = f" at {_some(facts.servers)}" if to else ""
+    told = f"none of {_some(facts.patterns or ())} in {units.counted(len(moments), 'look')}{on}"
     return Gate("clients", Passed.YES, told, moments[-1])
 
 

@@ -9,6 +9,7 @@ from typing import Any
 from dbops.operations.migrate.contract.uses import Old
 from dbops.operations.migrate.life import Place, State
 
+PRIMARY = "primary"
 LEAVE = "leave"  # kinds of evidence in the ledger; the gate within the revision looks for this one
 LEAVE_ENDED = "leave ended"
 LOOKED = "gates"
@@ -105,6 +106,8 @@ class Sample:
     patterns: tuple[str, ...]
     seen: Mapping[str, int]
     ours: int = 0  # sessions of others that sign in as the role of dbops
+    servers: tuple[str, ...] = (PRIMARY,)  # that were looked at; clients of another one may have been there unseen
+    missed: Mapping[str, str] = field(default_factory=dict[str, str])  # the others, and why
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,6 +142,7 @@ class Facts:
     baseline: Baseline | None = None
     counted: tuple[Counted, ...] = ()
     patterns: tuple[str, ...] | None = None  # application names of old clients; None: nobody has told them
-    samples: tuple[Sample, ...] = ()
+    samples: tuple[Sample, ...] = ()  # oldest first; the last one is of now
+    servers: tuple[str, ...] = (PRIMARY,)  # where clients may connect
     backups: Backups = Backups(problem="nobody looked")
     rehearsed: Proof | None = None

@@ -5,7 +5,7 @@ from datetime import datetime
 from dbops.config.model import Config
 from dbops.engine.run import Run
 from dbops.operations.migrate import checksum
-from dbops.operations.migrate.compare import triggers
+from dbops.operations.migrate.compare import reading, triggers
 from dbops.operations.migrate.compare.facts import COMPARED
 from dbops.operations.migrate.contract import clients, counting, dependants
 from dbops.operations.migrate.contract.facts import BASELINE, REHEARSED, Backups, Dependant, Facts, Proof
@@ -29,7 +29,8 @@ def observe(config: Config, work: Work, run: Run, now: datetime, backups: Backup
     found = dependants.find(connection, names) if names is not None else None
     old, needing = _needing(connection, found)
     looks = clients.known(change.life, here)
-    look = clients.look(connection, place.old_clients or (), now)
+    elsewhere = clients.on_replicas(config, target, run, here) if switched is not None else clients.NOWHERE
+    look = clients.look(connection, place.old_clients or (), now, elsewhere=elsewhere)
     if switched is not None:
         clients.keep(connection, run, look, looks, target=target, change=change.id)
     tables = tuple({shape.table, *(one.table for one in shape.comparisons())})
@@ -54,6 +55,7 @@ def observe(config: Config, work: Work, run: Run, now: datetime, backups: Backup
         counted=counting.observe(config, target, run) if old is not None else (),
         patterns=place.old_clients,
         samples=(*(one for one in looks if switched is not None and one.at >= switched), look),
+        servers=reading.servers(place),
         backups=backups,
         rehearsed=_proof(change.life, REHEARSED, here),
     )

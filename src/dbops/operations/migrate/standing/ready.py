@@ -10,7 +10,7 @@ from dbops.engine.finding import Finding, Severity
 from dbops.engine.run import Run
 from dbops.operations.migrate import check as refusing
 from dbops.operations.migrate import checksum, drift, history, open_changes, record
-from dbops.operations.migrate.compare import triggers
+from dbops.operations.migrate.compare import reading, triggers
 from dbops.operations.migrate.compare.facts import COMPARED
 from dbops.operations.migrate.complete import is_complete
 from dbops.operations.migrate.contract import check, clients
@@ -160,7 +160,10 @@ def _facts(one: _Look, name: str, life: Life, shape: Shape, here: Place) -> Fact
     place = one.config.postgres[one.target]
     switched = life.since_state(State.SWITCHED, here)
     looks = clients.known(life, here)
-    sample = clients.look(one.connection, place.old_clients or (), one.now)
+    elsewhere = clients.NOWHERE
+    if switched is not None:
+        elsewhere = clients.on_replicas(one.config, one.target, one.run, here)
+    sample = clients.look(one.connection, place.old_clients or (), one.now, elsewhere=elsewhere)
     if switched is not None:
         clients.keep(one.connection, one.run, sample, looks, target=one.target, change=name)
     tables = tuple({shape.table, *(each.table for each in shape.comparisons())})
@@ -179,6 +182,7 @@ def _facts(one: _Look, name: str, life: Life, shape: Shape, here: Place) -> Fact
         triggers=triggers.digest(one.connection, name, tables),
         patterns=place.old_clients,
         samples=(*(each for each in looks if switched is not None and each.at >= switched), sample),
+        servers=reading.servers(place),
         rehearsed=_proof(life, REHEARSED, here),
     )
 
