@@ -236,8 +236,14 @@ def _message(error: psycopg.Error) -> str:
     primary = error.diag.message_primary
     if primary is None:
         return re.sub(r"\s*\n\s*", " ", str(error)).strip() or type(error).__name__
-    detail = error.diag.message_detail
-    return f"{primary} ({detail})" if detail else primary
+    match error:  # what is in a row is told to nobody
+        case errors.IntegrityError():
+            return primary
+        case errors.DataError() if not isinstance(error, errors.InvalidParameterValue):
+            return re.sub('".*"', '"..."', primary, flags=re.DOTALL)
+        case _:
+            detail = error.diag.message_detail
+            return f"{primary} ({detail})" if detail else primary
 
 
 def compose(statement: Statement) -> sql.Composed:

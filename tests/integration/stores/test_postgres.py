@@ -8,6 +8,7 @@ import textwrap
 from collections.abc import Callable, Generator
 from datetime import timedelta
 from pathlib import Path
+from typing import LiteralString
 
 import psycopg
 import pytest
@@ -19,7 +20,7 @@ from dbops.config.model import Cluster
 from dbops.engine import run as runs
 from dbops.engine.plan import Statement
 from dbops.engine.run import Run, application_name
-from dbops.errors import AuthenticationFailed, CouldNotVerify, LockBusy, Refused, Unreachable
+from dbops.errors import AuthenticationFailed, CouldNotVerify, DbopsError, LockBusy, Refused, Unreachable
 from dbops.servers import account
 from dbops.servers import postgres as pg
 from dbops.stores import postgres
@@ -70,6 +71,30 @@ def test_a_statement_too_slow_could_not_verify(here: Cluster, run: Run) -> None:
         postgres.connect(here, run, target="main", statement_timeout=timedelta(milliseconds=50)) as connection,
     ):
         connection.execute("SELECT pg_sleep(60)")
+
+
+@pytest.mark.parametrize(
+    ("query", "said"),
+    [
+        ("SELECT a::int FROM t", "invalid input syntax for type integer"),
+        ("SELECT a::timestamp FROM t", "invalid input syntax for type timestamp"),
+        ("SELECT a::json FROM t", "invalid input syntax for type json"),
+        ("SELECT (a || '9999999999')::int FROM (VALUES ('1')) x (a)", "is out of range for type integer"),
+        ("CREATE UNIQUE INDEX one ON t (a)", "could not create unique index"),
+        ("INSERT INTO u SELECT a FROM t", "duplicate key value violates unique constraint"),
+        ("ALTER TABLE t ADD FOREIGN KEY (a) REFERENCES u (a)", "violates foreign key constraint"),
+        ("ALTER TABLE t ADD EXCLUDE (a WITH =)", "could not create exclusion constraint"),
+    ],
+)
+def test_what_is_in_a_row_is_told_to_nobody(here: Cluster, run: Run, query: LiteralString, said: str) -> None:
+    with postgres.connect(here, run, target="here") as connection:
+        connection.execute("CREATE TEMP TABLE t (a text)")
+        connection.execute("CREATE TEMP TABLE u (a text PRIMARY KEY)")
+        connection.execute("INSERT INTO t VALUES ('she said \"19999999999\"'), ('she said \"19999999999\"')")
+        with pytest.raises(DbopsError) as told, postgres.translated("here"):
+            connection.execute(query)
+    assert said in told.value.message
+    assert "9999" not in f"{told.value.message} {told.value.hint}"
 
 
 def test_a_wrong_password_is_an_authentication_failure(here: Cluster, run: Run, folder: Path) -> None:
