@@ -7,6 +7,7 @@ import pytest
 
 from dbops.operations.migrate.contract import dependants
 from dbops.operations.migrate.contract.facts import Dependant
+from dbops.operations.migrate.contract.uses import Use, use
 from dbops.operations.migrate.shapes.shape import OldNames
 
 import changing
@@ -86,6 +87,69 @@ def test_a_publication_with_a_list_of_columns_needs_them(live: changing.Example)
 def test_a_function_that_puts_statements_together_may_need_it(live: changing.Example) -> None:
     text = "CREATE FUNCTION f() RETURNS void LANGUAGE plpgsql AS $$BEGIN EXECUTE 'SELECT name FROM users'; END$$"
     assert needing(live, COLUMN, text) == [("function public.f()", False)]
+
+
+_DECLARES = (
+    "CREATE FUNCTION f() RETURNS text LANGUAGE plpgsql AS $$DECLARE it {}; BEGIN it := NULL; RETURN it.name; END$$"
+)
+_MIGHT_NEED = [
+    (
+        """ALTER TABLE users ADD words tsvector; CREATE TRIGGER words BEFORE INSERT OR UPDATE ON users FOR EACH ROW
+            EXECUTE FUNCTION tsvector_update_trigger(words, 'pg_catalog.english', name)""",
+        "trigger words on table public.users",
+    ),
+    (
+        """CREATE TABLE guests () INHERITS (users); CREATE FUNCTION f() RETURNS trigger LANGUAGE plpgsql AS
+            $$BEGIN RAISE NOTICE '%', to_jsonb(NEW) ->> 'name'; RETURN NEW; END$$;
+            CREATE TRIGGER t BEFORE INSERT ON guests FOR EACH ROW EXECUTE FUNCTION f()""",
+        "function public.f()",
+    ),
+    (_DECLARES.format("users%ROWTYPE"), "function public.f()"),
+    (_DECLARES.format("public.users"), "function public.f()"),
+]
+
+
+@pytest.mark.parametrize(("statement", "what"), _MIGHT_NEED, ids=[text[:60] for text, _ in _MIGHT_NEED])
+def test_what_names_the_column_only_in_its_text_may_need_it(live: changing.Example, statement: str, what: str) -> None:
+    assert (what, False) in needing(live, COLUMN, statement)
+    assert needing(live, OldNames("users", ("team",))) == []
+
+
+def test_keys_that_partitions_and_replicas_go_by_need_their_columns(live: changing.Example) -> None:
+    told = needing(live, OldNames("events", ("kind",)), "CREATE TABLE events (kind text) PARTITION BY LIST (kind)")
+    assert told == [("partition key of public.events", True)]
+    told = needing(
+        live,
+        COLUMN,
+        "CREATE UNIQUE INDEX u ON users (name)",
+        "ALTER TABLE users REPLICA IDENTITY USING INDEX u",
+    )
+    assert told == [("replica identity: index public.u", True)]
+
+
+def test_what_another_server_sends_goes_to_a_column_by_its_name(live: changing.Example) -> None:
+    with live.connect(live.admin) as admin:
+        admin.execute("SET client_min_messages = error")
+        admin.execute("CREATE SUBSCRIPTION feed CONNECTION '' PUBLICATION p WITH (connect = false, slot_name = NONE)")
+        told = "INSERT INTO pg_subscription_rel SELECT oid, 'users'::regclass, 'r' FROM pg_subscription"
+        admin.execute(f"{told} WHERE subname = 'feed'")
+        found = needing(live, COLUMN)
+        admin.execute("DROP SUBSCRIPTION feed")
+    assert found == [("subscription feed", False)]
+
+
+def test_partitions_and_children_are_the_table_under_other_names(live: changing.Example) -> None:
+    live.execute("CREATE TABLE guests () INHERITS (users)")
+    live.execute("CREATE TABLE late_guests () INHERITS (guests)")
+    with live.connect() as connection:
+        found = dependants.find(connection, COLUMN)
+    assert found is not None
+    assert found[0].parts == {("public", "guests"), ("public", "late_guests")}
+    assert use("SELECT name FROM late_guests", found[0]) is Use.USED
+    text = "CREATE FUNCTION f() RETURNS text LANGUAGE sql AS 'SELECT {} FROM guests LIMIT 1'"
+    assert needing(live, COLUMN, text.format("full_name")) == []
+    live.execute("DROP FUNCTION f()")
+    assert needing(live, COLUMN, text.format("name")) == [("function public.f()", True)]
 
 
 def test_a_function_that_takes_rows_and_names_the_column_may_need_it(live: changing.Example) -> None:

@@ -80,6 +80,24 @@ _COLUMN = [
     ("ANALYZE users (name)", Use.NONE),
     ("CREATE INDEX ON users (name)", Use.UNCLEAR),
     ("SELECT id FROM users LIMIT $1 OFFSET $2", Use.NONE),
+    ('SELECT U&"n\\0061me" FROM users', Use.USED),
+    ('SELECT name FROM U&"us\\+000065rs"', Use.USED),
+    ("SELECT id FROM users NATURAL JOIN teams", Use.UNCLEAR),
+    ("SELECT id FROM users NATURAL JOIN orders", Use.NONE),
+    ("SELECT b FROM users AS u (a, b)", Use.WHOLE_ROW),
+    ("INSERT INTO users AS u (id) VALUES ($1)", Use.NONE),
+    ("SELECT x.* FROM (users u JOIN teams t ON true) x", Use.WHOLE_ROW),
+    ("MERGE INTO users u USING teams t ON true WHEN NOT MATCHED THEN INSERT VALUES ($1, $2)", Use.USED),
+    ("MERGE INTO users u USING teams t ON true WHEN NOT MATCHED THEN INSERT (id) VALUES ($1)", Use.NONE),
+    ("MERGE INTO teams t USING users u ON true WHEN NOT MATCHED THEN INSERT VALUES ($1, $2)", Use.NONE),
+    ("CREATE TABLE copies AS TABLE users", Use.WHOLE_ROW),
+    ("CREATE TABLE copies (LIKE users)", Use.UNCLEAR),
+    ("SELECT json_populate_record(NULL::users, $1)", Use.UNCLEAR),
+    ("CREATE INDEX ON users (full_name)", Use.NONE),
+    ("SELECT id /* a /* b */ ' */, name FROM users /* ' */", Use.USED),
+    ("DO $x$ BEGIN EXECUTE 'UPDATE users SET name = 1'; END $x$", Use.UNCLEAR),
+    ("DO LANGUAGE plpgsql 'BEGIN PERFORM name FROM users; END'", Use.UNCLEAR),
+    ("DO $x$ BEGIN PERFORM full_name FROM users; END $x$", Use.NONE),
 ]
 
 
@@ -121,6 +139,12 @@ def test_where_another_schema_has_such_a_table_an_unqualified_use_is_unclear() -
         ("BEGIN EXECUTE format('SELECT %I FROM users', 'name'); END", Use.UNCLEAR),
         ("BEGIN NEW.slug := lower(NEW.name); RETURN NEW; END", Use.USED),
         ("BEGIN NEW.slug := lower(NEW.title); RETURN NEW; END", Use.NONE),
+        ("BEGIN NEW.slug := (NEW).name; RETURN NEW; END", Use.USED),
+        ("BEGIN NEW.slug := to_jsonb(NEW) ->> 'name'; RETURN NEW; END", Use.UNCLEAR),
+        ("BEGIN SELECT f('a;b', name, 'c') INTO x FROM users; END", Use.USED),
+        ("DECLARE it users%ROWTYPE; BEGIN it := f(); RETURN it.name; END", Use.UNCLEAR),
+        ("DECLARE n int; it public.users; BEGIN it := f(); RETURN it.name; END", Use.UNCLEAR),
+        ("DECLARE it users%ROWTYPE; BEGIN it := f(); RETURN it.full_name; END", Use.NONE),
     ],
 )
 def test_how_a_function_uses_a_column(body: str, found: Use) -> None:

@@ -1,6 +1,7 @@
 """What in the catalog needs the old: by its dependencies, and by the text of functions, which have none."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any, LiteralString
 
 from dbops.operations.migrate.contract.facts import Dependant
@@ -23,10 +24,17 @@ _TWINS = """
     SELECT EXISTS (SELECT FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
                     WHERE c.relname = %(name)s AND c.oid <> %(table)s::oid AND c.relkind IN ('r', 'p', 'v', 'm', 'f')
                       AND n.nspname NOT IN ('pg_catalog', 'information_schema', 'dbops', 'dbops_attic'))"""
+_PARTS = """
+    WITH RECURSIVE parts AS (
+        SELECT inhrelid FROM pg_catalog.pg_inherits WHERE inhparent = %(table)s::oid
+        UNION SELECT i.inhrelid FROM pg_catalog.pg_inherits i JOIN parts p ON p.inhrelid = i.inhparent)
+    SELECT n.nspname, c.relname FROM parts p JOIN pg_catalog.pg_class c ON c.oid = p.inhrelid
+      JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace WHERE c.relkind IN ('r', 'p', 'f')"""
 # Of the table and its partitions; `own`: it belongs to the table itself, and goes with it.
 _DEPENDS: LiteralString = """
-    WITH tables AS (SELECT %(table)s::oid AS oid
-                    UNION SELECT relid::oid FROM pg_catalog.pg_partition_tree(%(table)s::oid)),
+    WITH RECURSIVE tables AS (
+        SELECT %(table)s::oid AS oid
+        UNION SELECT i.inhrelid FROM pg_catalog.pg_inherits i JOIN tables t ON t.oid = i.inhparent),
     row_types AS (SELECT t.oid FROM pg_catalog.pg_type t LEFT JOIN pg_catalog.pg_type e ON e.oid = t.typelem
                    WHERE coalesce(nullif(t.typrelid, 0), e.typrelid) IN (SELECT oid FROM tables)),
     needed AS (
@@ -47,7 +55,8 @@ _DEPENDS: LiteralString = """
            coalesce(k.conname, t.tgname, p.proname)::text,
            coalesce(w.ev_class, k.conrelid, t.tgrelid, x.indrelid, s.stxrelid, g.adrelid, l.polrelid)
                IN (SELECT oid FROM tables),
-           k.contype::text, g.adnum IS NOT NULL AND ga.attgenerated <> '', c.relkind::text, v.relkind::text
+           k.contype::text, g.adnum IS NOT NULL AND ga.attgenerated <> '', c.relkind::text, v.relkind::text,
+           coalesce(x.indisreplident, kx.indisreplident, false)
       FROM needed n
       LEFT JOIN pg_catalog.pg_rewrite w ON n.classid = 'pg_catalog.pg_rewrite'::regclass AND w.oid = n.objid
       LEFT JOIN pg_catalog.pg_class v ON v.oid = w.ev_class
@@ -55,6 +64,7 @@ _DEPENDS: LiteralString = """
       LEFT JOIN pg_catalog.pg_trigger t ON n.classid = 'pg_catalog.pg_trigger'::regclass AND t.oid = n.objid
       LEFT JOIN pg_catalog.pg_class c ON n.classid = 'pg_catalog.pg_class'::regclass AND c.oid = n.objid
       LEFT JOIN pg_catalog.pg_index x ON x.indexrelid = c.oid
+      LEFT JOIN pg_catalog.pg_index kx ON kx.indexrelid = k.conindid AND k.contype IN ('p', 'u', 'x')
       LEFT JOIN pg_catalog.pg_proc p ON n.classid = 'pg_catalog.pg_proc'::regclass AND p.oid = n.objid
       LEFT JOIN pg_catalog.pg_statistic_ext s
              ON n.classid = 'pg_catalog.pg_statistic_ext'::regclass AND s.oid = n.objid
@@ -64,19 +74,48 @@ _DEPENDS: LiteralString = """
      WHERE NOT coalesce(c.oid IN (SELECT oid FROM tables), false)
        AND NOT coalesce(w.ev_class IN (SELECT oid FROM tables) AND v.relkind IN ('v', 'm'), false)
      ORDER BY 1"""
+# What has no dependency: arguments of triggers, as of tsvector_update_trigger; partition keys; what others send.
+_BY_NAME: LiteralString = """
+    WITH RECURSIVE tables AS (
+        SELECT %(table)s::oid AS oid
+        UNION SELECT i.inhrelid FROM pg_catalog.pg_inherits i JOIN tables t ON t.oid = i.inhparent),
+    arguments AS (
+        SELECT t.oid, t.tgname, pg_catalog.decode('00', 'hex') || t.tgargs AS args FROM pg_catalog.pg_trigger t
+         WHERE t.tgnargs > 0 AND NOT t.tgisinternal AND t.tgparentid = 0
+           AND (%(whole)s OR t.tgrelid IN (SELECT oid FROM tables)))
+    SELECT pg_catalog.pg_describe_object('pg_catalog.pg_trigger'::regclass, a.oid, 0), a.tgname::text, NULL
+      FROM arguments a
+     WHERE EXISTS (SELECT FROM pg_catalog.unnest(%(words)s::text[]) word
+                    WHERE pg_catalog.position(
+                          a.args, pg_catalog.decode('00', 'hex')
+                              || pg_catalog.convert_to(word, pg_catalog.getdatabaseencoding())
+                              || pg_catalog.decode('00', 'hex')) > 0)
+    UNION
+    SELECT 'partition key of ' || oid::regclass, NULL, pg_catalog.pg_get_partkeydef(oid) FROM tables
+     WHERE pg_catalog.pg_get_partkeydef(oid) IS NOT NULL
+    UNION
+    SELECT 'subscription ' || s.subname, NULL, NULL FROM pg_catalog.pg_subscription_rel r
+      JOIN pg_catalog.pg_subscription s ON s.oid = r.srsubid WHERE r.srrelid IN (SELECT oid FROM tables)
+     ORDER BY 1"""
 _FUNCTIONS: LiteralString = """
+    WITH RECURSIVE tables AS (
+        SELECT %(table)s::oid AS oid
+        UNION SELECT i.inhrelid FROM pg_catalog.pg_inherits i JOIN tables t ON t.oid = i.inhparent)
     SELECT p.oid::regprocedure::text, p.prosrc,
-           EXISTS (SELECT FROM pg_catalog.pg_trigger t WHERE t.tgfoid = p.oid AND t.tgrelid = %(table)s::oid),
+           EXISTS (SELECT FROM pg_catalog.pg_trigger t
+                    WHERE t.tgfoid = p.oid AND t.tgrelid IN (SELECT oid FROM tables)),
            EXISTS (SELECT FROM pg_catalog.pg_depend d JOIN pg_catalog.pg_type t ON t.oid = d.refobjid
                     WHERE d.classid = 'pg_catalog.pg_proc'::regclass AND d.objid = p.oid
-                      AND d.refclassid = 'pg_catalog.pg_type'::regclass AND t.typrelid = %(table)s::oid)
+                      AND d.refclassid = 'pg_catalog.pg_type'::regclass AND t.typrelid IN (SELECT oid FROM tables))
       FROM pg_catalog.pg_proc p JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace
       JOIN pg_catalog.pg_language g ON g.oid = p.prolang
      WHERE n.nspname !~ '^pg_' AND n.nspname NOT IN ('information_schema', 'dbops')
        AND g.lanname NOT IN ('c', 'internal') AND p.proname !~ '^[~!]dbops_'
        AND NOT EXISTS (SELECT FROM pg_catalog.pg_depend d WHERE d.deptype = 'e'
                           AND d.classid = 'pg_catalog.pg_proc'::regclass AND d.objid = p.oid)
-       AND EXISTS (SELECT FROM unnest(%(words)s::text[]) word WHERE pg_catalog.strpos(lower(p.prosrc), lower(word)) > 0)
+       AND (EXISTS (SELECT FROM unnest(%(words)s::text[]) word
+                     WHERE pg_catalog.strpos(lower(p.prosrc), lower(word)) > 0)
+            OR p.prosrc ~* 'u&"')
      ORDER BY 1"""
 
 
@@ -96,16 +135,21 @@ def find(connection: Connection, names: OldNames) -> tuple[Old, int] | None:
         others.setdefault(column, set()).add((where[0], where[1]))
     twins = connection.execute(_TWINS, asked).fetchone()
     told = {column: frozenset(tables) for column, tables in others.items()}
-    return Old((schema, table), frozenset(names.columns), told, twins=bool(twins and twins[0])), oid
+    parts: list[tuple[str, str]] = connection.execute(_PARTS, asked).fetchall()
+    alone = Old((schema, table), frozenset(names.columns), told, twins=bool(twins and twins[0]))
+    return replace(alone, parts=frozenset(parts)), oid
 
 
 def observe(connection: Connection, old: Old, oid: int) -> tuple[Dependant, ...]:
     """List what needs the old, and what only goes along with it; what a change made itself is neither."""
-    asked: dict[str, Any] = {"table": oid, "whole": not old.columns, "columns": sorted(old.columns)}
-    words = sorted(old.columns) or [old.table[1]]
+    words = sorted(old.columns or old.names)
+    asked: dict[str, Any] = {"table": oid, "whole": not old.columns, "columns": sorted(old.columns), "words": words}
     rows = connection.execute(_DEPENDS, asked).fetchall()
     found = [one for row in rows for one in _judged(row, whole=not old.columns)]
-    for name, body, of_trigger, takes_rows in connection.execute(_FUNCTIONS, {"table": oid, "words": words}):
+    for what, name, key in connection.execute(_BY_NAME, asked):
+        if (name is None or not names.is_ours(name)) and (key is None or mentions(key, old.columns)):
+            found.append(Dependant(what, certain=key is not None))
+    for name, body, of_trigger, takes_rows in connection.execute(_FUNCTIONS, asked):
         used = use_in_function(body, old, of_its_trigger=of_trigger)
         if used or (takes_rows and mentions(body, old.columns)):  # row.name: the text does not tell whose row
             found.append(Dependant(f"function {name}", certain=used is Use.USED))
@@ -113,10 +157,12 @@ def observe(connection: Connection, old: Old, oid: int) -> tuple[Dependant, ...]
 
 
 def _judged(row: tuple[Any, ...], *, whole: bool) -> Iterator[Dependant]:
-    what, kind, name, own, contype, generated, relkind, of = row
+    what, kind, name, own, contype, generated, relkind, of, identifies = row
     if name is not None and names.is_ours(name):
         return
     match kind:
+        case _ if identifies and not whole:
+            yield Dependant(f"replica identity: {what}")
         case "pg_constraint" | "pg_catalog.pg_constraint":
             yield Dependant(what, goes_along=bool(own) or contype == "c")
         case "pg_class":

@@ -42,9 +42,11 @@ _CLAUSES = frozenset(
 )
 _NO_ALIAS = _CLAUSES | {
     *("left", "right", "inner", "full", "outer", "cross", "natural", "join", "using", "from", "tablesample", "default"),
+    "table",
     *("do", "to", "in", "mode", "nowait", "restart", "continue", "cascade", "restrict", "matched", "not"),
     *("overriding", "and", "or", "is", "as"),
 }
+_NAMES_ITS_COLUMNS = frozenset({"from", "join", "using"})
 _BEHIND_A_STAR = frozenset({",", ")", ";", "from", "into", "where", "order", "limit", "union", "except", "intersect"})
 _SUBQUERY = frozenset({"select", "with", "values", "table", "insert", "update", "delete", "merge"})
 
@@ -73,6 +75,7 @@ class Read:
     taken: set[int] = field(default_factory=set[int])  # positions of words that are tables, aliases, labels
     stars: list[tuple[int, str | None]] = field(default_factory=list[tuple[int, str | None]])
     inserts: list[int] = field(default_factory=list[int])  # tables of INSERT INTO t, COPY t without a list of columns
+    merged: list[int] = field(default_factory=list[int])  # tables of MERGE INTO t
     scopes: dict[int, int] = field(default_factory=dict[int, int])  # which SELECT a position belongs to
     mixed: set[int] = field(default_factory=set[int])  # scopes that also read from a subquery
 
@@ -120,6 +123,8 @@ def read_tables(every: list[Word]) -> Read:
 def _keyword(every: list[Word], n: int, frame: _Frame, read: Read) -> None:
     word = every[n].text
     before = every[n - 1] if n else None
+    if word == "insert" and read.merged and n + 1 < len(every) and every[n + 1] in {"values", "overriding"}:
+        read.inserts.append(read.merged[-1])
     if word == "as" and n + 1 < len(every) and every[n + 1].named:
         read.taken.add(n + 1)  # a label
         if before is not None and before.named and frame.clause == "with":
@@ -166,6 +171,10 @@ def _table(every: list[Word], n: int, frame: _Frame, read: Read) -> int:
         if word.kind is Kind.QUOTED or word.text not in _NO_ALIAS:
             alias, n = word.text, after
             read.taken.add(after)
+            if frame.clause in _NAMES_ITS_COLUMNS and n + 1 < len(every) and every[n + 1] == "(":
+                read.stars.append((frame.scope, alias))  # FROM t AS a (x, y): by their places
+    if first >= 2 and every[first - 2] == "merge":
+        read.merged.append(at)
     if frame.clause == "copy" or (frame.clause == "into" and first >= 2 and every[first - 2] == "insert"):
         listed = n + 1 < len(every) and every[n + 1] == "("
         selects = n + 2 < len(every) and every[n + 2] in {"select", "with", "values"}
