@@ -78,3 +78,13 @@ def test_readers_do_not_follow_where_somebody_altered_what_keeps_both_alike(live
     live.execute("ALTER TABLE users ALTER full_name TYPE varchar(80)")
     with pytest.raises(Refused, match="column full_name was altered by other hands"):
         contracting.carry_out(switch.switch, live, percent=10)
+
+
+def test_what_was_compared_proves_nothing_once_a_trigger_was_off_for_a_while(live: changing.Example) -> None:
+    contracting.carry_out(compare.verify, live)
+    name = trigger(live)
+    live.execute(f'ALTER TABLE users DISABLE TRIGGER "{name}"')
+    live.execute("UPDATE users SET name = 'missed'")
+    live.execute(f'ALTER TABLE users ENABLE TRIGGER "{name}"')
+    with pytest.raises(Refused, match="verified under other triggers"):
+        contracting.carry_out(switch.switch, live, percent=100)

@@ -1,6 +1,7 @@
 """What a real pg_stat_statements tells of the old names, on a server that counts."""
 
 from collections.abc import Generator
+from datetime import timedelta
 from pathlib import Path
 
 import psycopg
@@ -132,3 +133,11 @@ def test_a_server_without_the_library_is_unknown(server: str, folder: Path) -> N
         assert counting.count(connection, "primary").problem == "pg_stat_statements is not in this database"
         connection.execute("CREATE EXTENSION pg_stat_statements")
         assert counting.count(connection, "primary").problem == "pg_stat_statements is not loaded"
+
+
+def test_a_clock_of_ours_that_is_ahead_ends_no_soak(live: changing.Example) -> None:
+    live.toml.write_text(live.toml.read_text().replace("soak = '0s'", "soak = '7d'"))
+    with open_changes.at_work(live.config, live.toml, changing.TARGET, live.run(), contracting.CHANGE) as work:
+        ahead = clock.now() + timedelta(days=8)
+        found = observe(live.config, work, live.run(), ahead, Backups(problem="no"))
+    assert check.soak(found).passed is Passed.NO

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import psycopg
 import pytest
+from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict
 
 from dbops.operations.migrate import changes, record
@@ -51,3 +52,18 @@ def test_a_leave_is_over_when_it_was_ended(live: changing.Example) -> None:
             connection.execute("GRANT USAGE ON SCHEMA dbops TO PUBLIC")
             connection.execute("GRANT SELECT ON dbops.entries TO PUBLIC")
             assert held_up(live) is closed
+
+
+def test_a_leave_of_the_future_opens_nothing(live: changing.Example) -> None:
+    """A clock that went backwards would make it last."""
+    live.execute("INSERT INTO things VALUES (1, 'a')")
+    with live.connect(live.admin) as connection:
+        ledger.apply(connection, ledger.install(None, owner=None), target=changing.TARGET)
+        connection.execute("GRANT USAGE ON SCHEMA dbops TO PUBLIC")
+        connection.execute("GRANT SELECT ON dbops.entries TO PUBLIC")
+        for late, closed in (("2 hours", True), ("1 minute", False), ("-23 hours", False), ("-25 hours", True)):
+            default = f"ALTER TABLE dbops.entries ALTER at SET DEFAULT clock_timestamp() + interval '{late}'"
+            connection.execute(sql.SQL(default))  # pyright: ignore[reportArgumentType]
+            where = {"target": changing.TARGET, "change": "things-b"}
+            record.prove(connection, live.run(), **where, kind="leave", evidence={})
+            assert held_up(live) is closed, late

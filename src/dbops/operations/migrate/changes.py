@@ -51,7 +51,8 @@ BEGIN
     END IF;
     IF to_regclass('dbops.entries') IS NOT NULL THEN
         SELECT coalesce((
-            SELECT e.kind = 'leave' AND e.at > clock_timestamp() - interval '1 day'
+            SELECT e.kind = 'leave'
+               AND e.at BETWEEN clock_timestamp() - interval '1 day' AND clock_timestamp() + interval '1 hour'
                AND e.system_identifier = (SELECT system_identifier FROM pg_catalog.pg_control_system())
                AND e.database_oid = (SELECT oid FROM pg_catalog.pg_database WHERE datname = current_database())
                AND e.timeline = ('x' || left(pg_walfile_name(pg_current_wal_lsn()), 8))::bit(32)::int

@@ -8,8 +8,9 @@ from dbops.stores.postgres import Connection
 
 _CUT = 63  # a name that was cut may be anybody's: it counts
 _TRIGGERS = """
-    SELECT t.tgname, c.oid::regclass::text, t.tgenabled::text, pg_get_triggerdef(t.oid), pg_get_functiondef(t.tgfoid)
-      FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid
+    SELECT t.tgname, c.oid::regclass::text, t.tgenabled::text, pg_get_triggerdef(t.oid), pg_get_functiondef(t.tgfoid),
+           t.xmin::text, p.xmin::text -- one that was disabled for a while has missed writes
+      FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid JOIN pg_proc p ON p.oid = t.tgfoid
      WHERE NOT t.tgisinternal AND t.tgparentid = 0 AND t.tgname ~ '^[~!]dbops_' AND t.tgrelid = ANY(
            SELECT to_regclass(name) FROM unnest(%s::text[]) name)
      ORDER BY 2, 1"""

@@ -138,7 +138,7 @@ class Facts:
     triggers: str = ""  # the digest of our triggers as they are now
     conflicts: int = 0  # since the switch: rows whose old and new were both written, and disagreed
     dependants: tuple[Dependant, ...] = ()
-    own_roles: frozenset[int] = frozenset()
+    own_roles: Mapping[int, str] = field(default_factory=dict[int, str])  # by their OIDs
     baseline: Baseline | None = None
     counted: tuple[Counted, ...] = ()
     patterns: tuple[str, ...] | None = None  # application names of old clients; None: nobody has told them

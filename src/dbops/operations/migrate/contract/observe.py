@@ -16,7 +16,8 @@ from dbops.operations.migrate.shapes.dropped import Dropped
 from dbops.stores.postgres import Connection
 
 _CONFLICTS = "SELECT count(*) FROM dbops.conflicts WHERE change = %s AND (%s::timestamptz IS NULL OR at >= %s)"
-_OWN = "SELECT oid::bigint FROM pg_catalog.pg_roles WHERE rolname = ANY(%s)"
+_OWN = "SELECT oid::bigint, rolname FROM pg_catalog.pg_roles WHERE rolname = ANY(%s)"
+_CLOCK = "SELECT clock_timestamp()"
 
 
 def observe(config: Config, work: Work, run: Run, now: datetime, backups: Backups) -> Facts:
@@ -30,6 +31,7 @@ def observe(config: Config, work: Work, run: Run, now: datetime, backups: Backup
     old, needing = _needing(connection, found)
     looks = clients.known(change.life, here)
     elsewhere = clients.on_replicas(config, target, run, here) if switched is not None else clients.NOWHERE
+    now = _earlier(connection, now)
     look = clients.look(connection, place.old_clients or (), now, elsewhere=elsewhere)
     if switched is not None:
         clients.keep(connection, run, look, looks, target=target, change=change.id)
@@ -77,6 +79,14 @@ def _conflicts(connection: Connection, change: str, since: datetime | None) -> i
     return int(row[0]) if row else 0
 
 
-def _own_roles(connection: Connection) -> frozenset[int]:
+def _earlier(connection: Connection, now: datetime) -> datetime:
+    """Let no clock of ours that is ahead make evidence older than it is: its times are the server's."""
+    row = connection.execute(_CLOCK).fetchone()
+    assert row is not None  # noqa: S101
+    return min(now, row[0])
+
+
+def _own_roles(connection: Connection) -> dict[int, str]:
     """Name the role that dbops connects as; an administrator's own statements count as anybody's."""
-    return frozenset(oid for (oid,) in connection.execute(_OWN, ([connection.info.user],)))
+    rows: list[tuple[int, str]] = connection.execute(_OWN, ([connection.info.user],)).fetchall()
+    return dict(rows)

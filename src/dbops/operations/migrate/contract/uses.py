@@ -105,6 +105,15 @@ def _declared(every: list[Word], n: int, before: Word | None) -> bool:
     return start >= 0 and every[start].named and (ahead is None or ahead in {"declare", ";"})
 
 
+def becomes(text: str, roles: frozenset[str]) -> bool:
+    """Say whether a statement makes one of these roles of whoever sends it: SET ROLE, SET SESSION AUTHORIZATION."""
+    every = words(text)
+    if not every or every[0] != "set" or not any(word in {"role", "authorization"} for word in every[1:4]):
+        return False
+    texts = {word.text for word in in_texts(text) if word.named}
+    return bool(roles & ({word.text for word in every if word.named} | texts))
+
+
 def mentions(text: str, names: frozenset[str]) -> bool:
     return any(word.named and word.text in names for word in words(text))
 
