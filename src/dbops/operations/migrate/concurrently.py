@@ -17,7 +17,8 @@ from psycopg import sql
 from sqlalchemy import event
 from sqlalchemy.engine import ExceptionContext
 
-from dbops.errors import LockBusy, Refused
+from dbops.errors import LockBusy, Refused, VerifiedBad
+from dbops.operations.migrate import duplicates
 
 _IDENTIFIER = r'(?:"(?:[^"]|"")+"|[^\s."();]+)'
 _CREATE = re.compile(
@@ -59,6 +60,47 @@ def attend(engine: sa.Engine) -> None:
     event.listen(engine, "before_cursor_execute", _before, retval=True)
     event.listen(engine, "after_cursor_execute", _after)
     event.listen(engine, "handle_error", _failed)
+
+
+def builds(statement: str) -> bool:
+    """Say whether a statement builds in pieces, and so can run in no transaction."""
+    return _ALONE.match(statement) is not None
+
+
+def build(raw: psycopg.Connection[Any], statement: str) -> None:
+    """Run one such statement where no engine attends to it; what it would build may be there. In no transaction."""
+    told = _CREATE.match(statement)
+    if told is not None and (told["alone"] or told["once"]) and _is_there_already(raw, told):
+        return
+    row = raw.execute("SELECT current_setting('lock_timeout')").fetchone()
+    raw.execute("SELECT set_config('lock_timeout', '0', false)")
+    within = _DROP_WITHIN
+    try:
+        raw.execute(sql.SQL(cast("LiteralString", statement)))
+    except psycopg.errors.QueryCanceled:
+        within = "1s"  # what it waited for, the drop would wait for too
+        raise
+    except psycopg.errors.UniqueViolation as error:
+        # the server's own words hold values of rows
+        keys = duplicates.keys(raw, _qualified(told)) if told is not None else ""
+        raise VerifiedBad(
+            f"{error.diag.message_primary}: rows have the same values; the keys of the first ones: {keys}",
+            hint="correct these rows, then run it again: it goes on where it stopped",
+        ) from None
+    finally:
+        with suppress(psycopg.Error, Refused, LockBusy):  # the failure itself is told; the next run finds what is left
+            raw.execute("SELECT set_config('lock_timeout', %s, false)", row)
+            found = _look(raw, _qualified(told)) if told is not None else None
+            if told is not None and found is not None and not found.valid and found.kind == "i":
+                _drop_at_once(raw, _qualified(told), within)
+
+
+def _drop_at_once(raw: psycopg.Connection[Any], index: str, within: str = _DROP_WITHIN) -> None:
+    raw.execute("SELECT set_config('statement_timeout', %s, false)", (within,))
+    try:
+        drop_invalid(raw, index)
+    finally:
+        raw.execute("SELECT set_config('statement_timeout', '0', false)")
 
 
 def _before(  # noqa: PLR0917  # SQLAlchemy's signature
@@ -103,11 +145,7 @@ def _failed(context: ExceptionContext) -> None:
     with suppress(psycopg.Error, Refused, LockBusy):  # the failure itself is told; the next run finds what is left
         _restore(connection, raw)
         if index is not None and (found := _look(raw, index)) is not None and not found.valid:
-            raw.execute("SELECT set_config('statement_timeout', %s, false)", (_DROP_WITHIN,))
-            try:
-                drop_invalid(raw, index)
-            finally:
-                raw.execute("SELECT set_config('statement_timeout', '0', false)")
+            _drop_at_once(raw, index)
 
 
 def _restore(connection: sa.Connection, raw: psycopg.Connection[Any]) -> None:

@@ -1,7 +1,7 @@
 """Do one step of a backfill: the ledger, the statistics, or the walk over all that is left."""
 
 from collections.abc import Callable, Generator, Mapping
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from functools import partial
@@ -17,13 +17,15 @@ from dbops.engine.plan import Step
 from dbops.engine.run import Run, each
 from dbops.errors import DbopsError, LockBusy, Stopped, Unreachable, UsageError
 from dbops.operations.migrate import record
-from dbops.operations.migrate.backfill import check, jobs, signals
-from dbops.operations.migrate.backfill.facts import By, Facts, Part, Wanted
+from dbops.operations.migrate.backfill import check, finish, jobs, signals
+from dbops.operations.migrate.backfill.facts import FILLED, By, Facts, Part, Wanted
 from dbops.operations.migrate.backfill.meter import Meter, OnProgress
-from dbops.operations.migrate.backfill.plan import Action, Analyze, Fill, InstallLedger
+from dbops.operations.migrate.backfill.plan import Action, Analyze, Build, Conclude, Fill, InstallLedger
 from dbops.operations.migrate.backfill.walk import Doing, failure, walk
 from dbops.operations.migrate.backfill.watch import Watch, watching
 from dbops.operations.migrate.life import Life, State
+from dbops.operations.migrate.shapes.belongings import Belonging
+from dbops.operations.migrate.shapes.expressions import SETTINGS
 from dbops.stores import ledger, postgres
 from dbops.stores.postgres import Connection
 
@@ -47,6 +49,7 @@ class Filler:
     wanted: Wanted
     guard: Callable[[], None]
     on_progress: OnProgress
+    schema: Callable[[], AbstractContextManager[object]] = nullcontext  # nobody else changes the catalog while open
     met: list[Finding] = field(default_factory=list[Finding])
 
     @property
@@ -63,6 +66,10 @@ def apply(filler: Filler, step: Step[Action]) -> None:
             _analyze(filler, table)
         case Fill() as fill:
             _fill(filler, fill)
+        case Build(one):
+            _build(filler, one)
+        case Conclude(suppress):
+            _conclude(filler, suppress=suppress)
         case _:
             assert_never(step.action)
 
@@ -91,7 +98,9 @@ def _fill(filler: Filler, fill: Fill) -> None:
                 if one.error is not None:
                     raise one.error
             stop.check()
-            _conclude(filler, doing)
+            _refuse_set_aside(filler, doing)
+            if fill.last:
+                _conclude(filler, suppress=fill.suppress)
         except DbopsError as error:
             if not isinstance(error, _COMES_BACK) and not filler.connection.closed:
                 _record_failure(filler, error)
@@ -168,17 +177,36 @@ def _walker(opening: Open) -> Generator[Connection]:
     """Open a connection where names mean what they mean in revisions."""
     with opening() as connection:
         connection.execute(sql.SQL("SET search_path = {}").format(sql.Identifier(_SEARCH_PATH)))
+        for name, value in SETTINGS.items():  # as in the triggers
+            connection.execute("SELECT set_config(%s, %s, false)", (name, value))
         connection.execute("SET lock_timeout = '1s'")  # to look for the next rows, too, waits for nobody's DDL
         yield connection
 
 
-def _conclude(filler: Filler, doing: Doing) -> None:
-    """Tell the ledger that all rows are filled; or, that some could not be."""
+def _refuse_set_aside(filler: Filler, doing: Doing) -> None:
+    totals = jobs.totals(filler.connection, filler.facts.change, filler.facts.work)
+    if totals.set_aside:
+        raise failure(doing, filler.connection, totals)
+
+
+def _build(filler: Filler, one: Belonging) -> None:
+    how = finish.Finishing(
+        filler.target, filler.facts.change, filler.own, filler.administrator, filler.wanted.patience, RAMP
+    )
+    try:
+        with postgres.translated(filler.target), filler.schema():
+            finish.build(how, one)
+    except DbopsError as error:
+        if not isinstance(error, _COMES_BACK) and not filler.connection.closed:
+            _record_failure(filler, error, filled=True)
+        raise
+
+
+def _conclude(filler: Filler, *, suppress: bool) -> None:
+    """Tell the ledger that all rows are filled."""
     facts, connection = filler.facts, filler.connection
     totals = jobs.totals(connection, facts.change, facts.work)
-    if totals.set_aside:
-        raise failure(doing, connection, totals)
-    with connection.transaction():
+    with postgres.translated(filler.target), connection.transaction():
         evidence = {
             "work": facts.work,
             "rows": totals.rows,
@@ -187,15 +215,15 @@ def _conclude(filler: Filler, doing: Doing) -> None:
             "busy_s": totals.busy_ms / 1000,
             "throttled_s": totals.throttled_ms / 1000,
             "parts": totals.parts,
-            "triggers": "suppressed" if doing.suppress else "fired" if facts.triggers else "none",
+            "triggers": "suppressed" if suppress else "fired" if facts.triggers else "none",
         }
         _write(filler, State.BACKFILLED, Life(State.BACKFILLING), evidence)
 
 
-def _record_failure(filler: Filler, error: DbopsError) -> None:
+def _record_failure(filler: Filler, error: DbopsError, *, filled: bool = False) -> None:
     facts = filler.facts
     with filler.connection.transaction():
-        evidence = {"error": error.message, "work": facts.work}
+        evidence = {"error": error.message, "work": facts.work, **({FILLED: True} if filled else {})}
         record.write(
             filler.connection,
             filler.run,

@@ -7,8 +7,11 @@ from enum import StrEnum
 
 from dbops.copies.bounds import Range, Table
 from dbops.engine.plan import Statement
-from dbops.operations.migrate.life import Life
+from dbops.operations.migrate.life import STATE, Life
+from dbops.operations.migrate.shapes.belongings import Belonging
 from dbops.operations.migrate.shapes.shape import Filling
+
+FILLED = "filled"  # in the evidence of a failure: all rows were filled, and what comes behind them failed
 
 
 class Firing(StrEnum):
@@ -70,6 +73,14 @@ class Facts:
     checks_foreign_keys: bool = False  # the written table has some: suppressed, nobody checks them
     paused_by: str | None = None
     ledger: tuple[Statement, ...] = ()
+    carries: bool = False  # indexes and constraints go over to the new columns
+    missing: tuple[Belonging, ...] = ()  # of them
+
+    @property
+    def filled(self) -> bool:
+        """Say whether it failed behind the rows: they need not be walked again."""
+        states = [one for one in self.life.entries if one.kind == STATE]
+        return bool(states) and bool(states[-1].detail.get(FILLED))
 
     @property
     def complete(self) -> bool:

@@ -12,10 +12,11 @@ from dbops.copies import batches
 from dbops.copies.bounds import Table
 from dbops.engine.plan import Statement
 from dbops.errors import DbopsError, Refused, Stopped
+from dbops.operations.migrate import carrying
 from dbops.operations.migrate.backfill import jobs
 from dbops.operations.migrate.backfill.facts import By, Facts, Firing, Part, Trigger, Wanted
 from dbops.operations.migrate.open_changes import Change
-from dbops.operations.migrate.shapes import names
+from dbops.operations.migrate.shapes import belongings, names
 from dbops.operations.migrate.shapes.shape import Filling
 from dbops.stores import ledger
 from dbops.stores.postgres import Connection
@@ -42,6 +43,11 @@ _TRIGGERS = """
      WHERE t.tgrelid IN (SELECT relid FROM pg_partition_tree(%(oid)s::oid::regclass) UNION SELECT %(oid)s::oid)
        AND NOT t.tgisinternal AND t.tgparentid = 0
        AND t.tgenabled = ANY(%(enabled)s::text[]::"char"[]) AND t.tgtype & %(events)s <> 0
+     UNION ALL
+    SELECT w.rulename, w.ev_class::regclass::text, 'what its rule says', w.ev_enabled IN ('A', 'R'), '{}'
+      FROM pg_rewrite w
+     WHERE w.ev_class = %(oid)s::oid AND w.ev_enabled = ANY(%(enabled)s::text[]::"char"[])
+       AND (w.ev_type = '2' OR w.ev_type = '3' AND %(events)s & 4 <> 0)
      ORDER BY 2, 1"""
 _PUBLICATIONS = """
     SELECT DISTINCT p.pubname::text
@@ -69,7 +75,9 @@ def observe(
 ) -> Facts:
     table = batches.observe(connection, _found(connection, filling.table, target))
     written = _found(connection, filling.writes, target)
+    _refuse_hidden_rows(connection, target, {table.shown: table.oid, filling.writes: written})
     version = ledger.observe(connection, target=target)
+    carry = belongings.carried(change.shape)
     work = work_of(filling, table)
     parts, aside = jobs.read(connection, change.id, work) if version == ledger.VERSION else _NOTHING
     return Facts(
@@ -89,6 +97,8 @@ def observe(
         _one(connection, _HAS_FOREIGN_KEYS, {"oid": written}),
         change.control.actor if change.paused and change.control is not None else None,
         _ledger(connection, version),
+        carries=bool(carry),
+        missing=carrying.missing(connection, carry),
     )
 
 
@@ -108,6 +118,17 @@ def _found(connection: Connection, table: str, target: str) -> int:
     if row is None or row[2] is None:
         raise Refused(f"table {table} of the change is not there", hint="was it renamed by hand?", target=target)
     return int(row[2])
+
+
+def _refuse_hidden_rows(connection: Connection, target: str, tables: Mapping[str, int]) -> None:
+    """Refuse where policies hold for the owner, too: rows that they hide would stay as they are, and nobody knew."""
+    for shown, oid in tables.items():
+        if _one(connection, "SELECT row_security_active(%(oid)s::oid)", {"oid": oid}):
+            raise Refused(
+                f"policies of {shown} may hide rows from its owner: they would not be filled",
+                hint="ALTER ROLE ... BYPASSRLS for the owner, or ALTER TABLE ... NO FORCE ROW LEVEL SECURITY",
+                target=target,
+            )
 
 
 def _triggers(connection: Connection, filling: Filling, written: int) -> tuple[Trigger, ...]:

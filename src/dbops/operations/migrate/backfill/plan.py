@@ -7,6 +7,8 @@ from dbops.engine.plan import Plan, Statement, Step, Verbatim
 from dbops.operations.migrate.backfill.check import gives_way, trigger_told
 from dbops.operations.migrate.backfill.facts import Facts, Firing, Wanted
 from dbops.operations.migrate.life import State
+from dbops.operations.migrate.shapes import belongings
+from dbops.operations.migrate.shapes.belongings import Belonging
 
 _GOES_ON = frozenset({State.BACKFILLING, State.FAILED, State.BACKFILLED, State.VERIFIED, State.SWITCHED})
 
@@ -27,17 +29,33 @@ class Fill:
 
     anew: bool
     suppress: bool
+    last: bool = True  # nothing comes behind it: it tells that the change is filled
 
 
-Action = InstallLedger | Analyze | Fill
+@dataclass(frozen=True, slots=True)
+class Build:
+    """Build an index or a constraint of the new columns."""
+
+    one: Belonging
+
+
+@dataclass(frozen=True, slots=True)
+class Conclude:
+    """Tell that the change is filled."""
+
+    suppress: bool
+
+
+Action = InstallLedger | Analyze | Fill | Build | Conclude
 
 
 def plan(facts: Facts, wanted: Wanted) -> Plan[Action]:
     """Plan what is left. Nothing is, when all parts are done, no row is set aside, and the life says so."""
     title = f"backfill {facts.change}: fill {facts.filling.writes} from {facts.filling.table}"
     anew = begins_anew(facts, wanted)
+    building = tuple(_build(facts, one) for one in facts.missing)
     if not anew and facts.complete and facts.life.state not in {State.BACKFILLING, State.FAILED}:
-        return Plan(facts.target, title)
+        return Plan(facts.target, title, building)
     steps: list[Step[Action]] = []
     if facts.ledger:
         summary = "bring the ledger of dbops, schema dbops, to its newest version"
@@ -58,8 +76,18 @@ def plan(facts: Facts, wanted: Wanted) -> Plan[Action]:
     summary = f"fill {facts.filling.writes} in batches by {by}" + (", its triggers suppressed" if suppress else "")
     statement = Statement("{}", (Verbatim(facts.filling.statement),))
     steps.append(
-        Step("fill", summary, Fill(anew, suppress), statements=(statement,), notes=_notes(facts, wanted, anew=anew))
+        Step(
+            "fill",
+            summary,
+            Fill(anew, suppress, last=not facts.carries),
+            statements=(statement,),
+            notes=_notes(facts, wanted, anew=anew),
+        )
     )
+    if facts.carries:
+        told = f"tell that {facts.change} is filled, and the new columns have what the old ones have"
+        steps += building
+        steps.append(Step("conclude", told, Conclude(suppress)))
     return Plan(facts.target, title, tuple(steps))
 
 
@@ -67,7 +95,13 @@ def begins_anew(facts: Facts, wanted: Wanted) -> bool:
     """Say whether what the parts tell does not count: other work, another database, or done and found wanting."""
     if wanted.again or not facts.parts or facts.life.elsewhere or facts.life.state not in _GOES_ON:
         return True
-    return facts.life.state is State.FAILED and facts.complete
+    return facts.life.state is State.FAILED and facts.complete and not facts.filled
+
+
+def _build(facts: Facts, one: Belonging) -> Step[Action]:
+    every = belongings.build(facts.change, one)
+    texts = tuple(Statement("{}", (Verbatim(do.sql),)) for do in every)
+    return Step(f"build {one.name}", f"build {belongings.told(one)}", Build(one), statements=texts)
 
 
 def _notes(facts: Facts, wanted: Wanted, *, anew: bool) -> tuple[str, ...]:

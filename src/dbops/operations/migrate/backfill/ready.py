@@ -12,6 +12,7 @@ from dbops.config.model import Config
 from dbops.engine.plan import Plan, Ready, Statement, Step
 from dbops.engine.run import Run
 from dbops.operations.migrate import open_changes
+from dbops.operations.migrate.apply import SUBJECT
 from dbops.operations.migrate.backfill import apply, check
 from dbops.operations.migrate.backfill import plan as plans
 from dbops.operations.migrate.backfill.facts import Wanted
@@ -53,7 +54,8 @@ def backfill(
         if planned.steps and (refused := check.refusal(facts, wanted)) is not None:
             raise refused
         own = partial(postgres.connect, place, run, target=target)
-        filler = apply.Filler(run, connection, own, administrator, facts, wanted, guard, on_progress)
+        schema = partial(postgres.only_run, place, run, target=target, subject=SUBJECT)
+        filler = apply.Filler(run, connection, own, administrator, facts, wanted, guard, on_progress, schema)
         yield Ready(planned, partial(apply.apply, filler), guard, met=filler.met)
 
 
@@ -70,9 +72,11 @@ class Control:
 
 
 _SET = """
-    INSERT INTO dbops.controls (change, paused, rows_per_s, actor) VALUES (%s, %s::bool, nullif(%s, '0')::int, %s)
+    INSERT INTO dbops.controls AS c (change, paused, rows_per_s, actor)
+    VALUES (%s, coalesce(nullif(%s, '')::bool, false), nullif(nullif(%s, ''), '0')::int, %s)
     ON CONFLICT (change) DO UPDATE
-       SET paused = excluded.paused, rows_per_s = excluded.rows_per_s, actor = excluded.actor, at = clock_timestamp()"""
+       SET paused = coalesce(nullif(%s, '')::bool, c.paused), actor = excluded.actor, at = clock_timestamp(),
+           rows_per_s = CASE %s WHEN '' THEN c.rows_per_s ELSE excluded.rows_per_s END"""
 
 
 @contextmanager
@@ -86,7 +90,7 @@ def control(
         before = found.control
         paused = wanted.paused if wanted.paused is not None else before is not None and before.paused
         rate = wanted.rows_per_s if wanted.rows_per_s is not None else (before.rows_per_s if before else None) or 0
-        statement = Statement(_SET, values=(change, str(paused).lower(), str(rate), run.actor))
+        statement = Statement(_SET, values=_values(change, wanted, run.actor))
         same = before is not None and (before.paused, before.rows_per_s or 0) == (paused, rate)
         told = "pause" if wanted.paused else "resume" if wanted.paused is not None else _rate(rate)
         installing = ledger.install(ledger.observe(connection, target=target), owner=connection.info.user)
@@ -103,6 +107,13 @@ def control(
                 postgres.execute(connection, statement)
 
         yield Ready(Plan(target, f"control the backfill of {change}", () if same else tuple(steps)), do)
+
+
+def _values(change: str, wanted: Control, actor: str) -> tuple[str, ...]:
+    """Say only what is wanted: what another terminal sets meanwhile stays."""
+    paused = "" if wanted.paused is None else str(wanted.paused).lower()
+    rate = "" if wanted.rows_per_s is None else str(wanted.rows_per_s)
+    return (change, paused, rate, actor, paused, rate)
 
 
 def _rate(rows_per_s: int) -> str:

@@ -11,7 +11,7 @@ from dbops.config.model import Config
 from dbops.engine.plan import Ready
 from dbops.engine.run import Progress, Run
 from dbops.errors import Refused
-from dbops.operations.migrate import open_changes
+from dbops.operations.migrate import carrying, open_changes
 from dbops.operations.migrate.compare import jobs, plan, triggers
 from dbops.operations.migrate.compare.apply import Doing, apply
 from dbops.operations.migrate.compare.check import MAY_VERIFY
@@ -72,6 +72,7 @@ def _refuse(work: Work) -> None:
             hint=f"dbops migrate backfill {work.change.id} --target {work.known.target}",
             target=work.known.target,
         )
+    carrying.refuse(work.connection, target=work.known.target, change=work.change.id, shape=work.shape)
 
 
 @contextmanager

@@ -8,7 +8,7 @@ from pathlib import Path
 from dbops.config.model import Config
 from dbops.engine.run import Run
 from dbops.errors import CouldNotVerify, Refused, UsageError
-from dbops.operations.migrate import complete, drift, open_changes
+from dbops.operations.migrate import carrying, complete, drift, open_changes
 from dbops.operations.migrate.contract import check
 from dbops.operations.migrate.contract.apply import prove_looked
 from dbops.operations.migrate.contract.facts import Backups, Facts, Gate
@@ -78,6 +78,7 @@ def refuse(work: Work) -> None:
         )
     life, here = change.life, work.known.here
     drift.refuse(work.connection, target=target, change=change.id, shape=work.shape, life=life, here=here)
+    carrying.refuse(work.connection, target=target, change=change.id, shape=work.shape)
 
 
 def through_gates(

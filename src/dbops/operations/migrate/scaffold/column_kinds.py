@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from dbops.engine.finding import Finding, Severity
 from dbops.engine.plan import literal, qualified
 from dbops.errors import UsageError
-from dbops.operations.migrate.scaffold.facts import Column, Draft, Kind, Known, Wanted
-from dbops.operations.migrate.scaffold.text import call, mapping, text, tuple_of
+from dbops.operations.migrate.scaffold.facts import Carried, Column, Draft, Kind, Known, Wanted
+from dbops.operations.migrate.scaffold.text import call, lines_of, mapping, text, tuple_of
 
 _SHAPES = "dbops.operations.migrate.shapes"
 _COLUMNS = (f"from {_SHAPES}.columns import Columns, New",)
@@ -165,16 +165,47 @@ def _columns(
     }
     if _LOSSY in more:
         arguments["lossy"] = "True"
-    draft = Draft(call("Columns", arguments), _COLUMNS, f"{wanted.table}: {about}", more)
+    if known.table and (cut := [one for one in wanted.column if one in known.table.cut_by]):
+        raise UsageError(
+            f"{wanted.table} is cut into partitions by {', '.join(cut)}, which cannot be replaced in place",
+            hint="replace the table: dbops migrate new replace-table",
+        )
+    carried = [one for one in known.carried if one.problem is None]
+    if carried:
+        arguments["carry"] = lines_of([_carry(one) for one in carried])
+    imports = (*_COLUMNS, *sorted({_CARRY_IMPORTS[_shape(one)] for one in carried}))
+    draft = Draft(call("Columns", arguments), imports, f"{wanted.table}: {about}", more)
     return draft if known.table is None else _warned(wanted, known, draft)
+
+
+_CARRY_IMPORTS = {
+    "Index": f"from {_SHAPES}.index import Index",
+    "Constraint": f"from {_SHAPES}.constraint import Constraint",
+}
+
+
+def _shape(one: Carried) -> str:
+    return "Index" if one.kind.endswith("INDEX") else "Constraint"
+
+
+def _carry(one: Carried) -> str:
+    more = [", unique=True"] if one.kind == "UNIQUE INDEX" else []
+    more += [", partitioned=True"] if one.partitioned else []
+    return f"{_shape(one)}({text(one.table)}, {text(one.name)}, {text(one.definition)}{''.join(more)})"
+
+
+def _left(wanted: Wanted, known: Known) -> list[str]:
+    """Tell what the new columns will not have: where one replaces one, the database was asked for each."""
+    assert known.table is not None  # noqa: S101
+    if known.carried:
+        return [f"{one.was} ({one.problem})" for one in known.carried if one.problem is not None]
+    there = (*known.table.constraints, *known.table.indexes)
+    return [name for name in there if any(_mentions(name, column) for column in wanted.column)]
 
 
 def _warned(wanted: Wanted, known: Known, draft: Draft) -> Draft:
     """Tell what the new column will not have by itself, here and in the file."""
-    table = known.table
-    assert table is not None  # noqa: S101
-    there = (*table.constraints, *table.indexes)
-    left = [name for name in there if any(_mentions(name, column) for column in wanted.column)]
+    left = _left(wanted, known)
     findings = tuple(
         Finding(
             Severity.INFO,

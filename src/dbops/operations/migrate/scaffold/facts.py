@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from difflib import get_close_matches
+from enum import Enum, auto
 
 from dbops.engine.finding import Finding
 from dbops.errors import UsageError
@@ -54,6 +55,7 @@ class Table:
     columns: tuple[Column, ...] = ()
     key: tuple[str, ...] = ()
     partitioned: bool = False
+    cut_by: tuple[str, ...] = ()  # the columns that partitions are told apart by
     constraints: tuple[str, ...] = ()
     indexes: tuple[str, ...] = ()
 
@@ -68,6 +70,26 @@ class Table:
             raise UsageError(f"{self.name} has a column {name!r} already", hint="choose another name")
 
 
+class Meaning(Enum):
+    """What becomes of the values of a column that is replaced by another one."""
+
+    SAME = auto()  # another name, or another type of the same value
+    OTHER = auto()  # something that follows from them
+
+
+@dataclass(frozen=True, slots=True)
+class Carried:
+    """An index or a constraint on an old column, as it has to stand on the new one."""
+
+    kind: str  # INDEX, UNIQUE INDEX, CHECK, UNIQUE, PRIMARY KEY, FOREIGN KEY, EXCLUDE
+    table: str
+    name: str
+    definition: str
+    was: str  # what is there
+    partitioned: bool = False
+    problem: str | None = None  # why it cannot
+
+
 @dataclass(frozen=True, slots=True)
 class Known:
     """The live database, as far as it could be reached: `table` is None when it could not, or none was named."""
@@ -75,6 +97,7 @@ class Known:
     table: Table | None = None
     volatile_default: bool = False  # the default that was asked for is another for each row
     types: Mapping[str, tuple[str, ...]] = field(default_factory=dict[str, tuple[str, ...]])  # enums, and their values
+    carried: tuple[Carried, ...] = ()  # what stands on the one column that is replaced by another one
 
 
 @dataclass(frozen=True, slots=True)

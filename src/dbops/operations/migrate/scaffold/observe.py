@@ -6,7 +6,8 @@ from psycopg import errors
 
 from dbops.engine.plan import Statement, Verbatim
 from dbops.errors import UsageError
-from dbops.operations.migrate.scaffold.facts import Column, Known, Table, Wanted, near
+from dbops.operations.migrate.scaffold import carrying
+from dbops.operations.migrate.scaffold.facts import Carried, Column, Known, Meaning, Table, Wanted, near
 from dbops.stores import postgres
 from dbops.stores.postgres import Connection
 
@@ -40,6 +41,12 @@ _INDEXES = """
       JOIN pg_class c ON c.oid = i.indexrelid
      WHERE i.indrelid = %s AND NOT EXISTS (SELECT FROM pg_constraint WHERE conindid = i.indexrelid)
      ORDER BY c.relname"""
+_CUT_BY = """
+    SELECT a.attname::text FROM pg_partitioned_table p JOIN pg_attribute a ON a.attrelid = p.partrelid
+       AND (a.attnum = ANY (p.partattrs) OR EXISTS (
+            SELECT FROM pg_depend d WHERE d.classid = 'pg_class'::regclass AND d.objid = p.partrelid AND d.objsubid = 0
+               AND d.refclassid = 'pg_class'::regclass AND d.refobjid = p.partrelid AND d.refobjsubid = a.attnum))
+     WHERE p.partrelid = %s AND a.attnum > 0 ORDER BY a.attnum"""
 _ENUMS = """
     SELECT format_type(t.oid, NULL), array_agg(e.enumlabel::text ORDER BY e.enumsortorder)
       FROM pg_type t JOIN pg_enum e ON e.enumtypid = t.oid GROUP BY t.oid"""
@@ -57,8 +64,9 @@ def observe(connection: Connection, wanted: Wanted) -> Known:
         table = _table(connection, wanted.table) if wanted.table else None
         volatile = _is_volatile(connection, wanted) if wanted.type and wanted.default is not None else False
         connection.execute("SET LOCAL search_path = pg_catalog, pg_temp")  # every name comes with its schema
+        carried = _carried(connection, wanted, table) if table is not None else ()
         types = {name: tuple(labels) for name, labels in connection.execute(_ENUMS).fetchall()}
-    return Known(table, volatile, types)
+    return Known(table, volatile, types, carried)
 
 
 def unseen(wanted: Wanted) -> Known:
@@ -81,11 +89,30 @@ def _table(connection: Connection, name: str) -> Table:
         ),
         tuple(str(one[0]) for one in connection.execute(_KEY, (oid,))),
         partitioned,
+        tuple(str(one[0]) for one in connection.execute(_CUT_BY, (oid,))),
         tuple(str(one[0]) for one in connection.execute(_CONSTRAINTS, (oid,))),
         tuple(str(one[0]) for one in connection.execute(_INDEXES, (oid,))),
     )
     connection.execute("SET LOCAL search_path = public, pg_temp")
     return found
+
+
+_REPLACES = frozenset({"rename-column", "type", "enum-values"})  # one column by one
+
+
+def _carried(connection: Connection, wanted: Wanted, table: Table) -> tuple[Carried, ...]:
+    """Look what stands on the one column that another one is to replace."""
+    if wanted.kind not in _REPLACES or len(wanted.column) != 1 or len(wanted.to) > 1:
+        return ()
+    old = wanted.column[0]
+    if all(one.name != old for one in table.columns):
+        return ()  # refused later, with those that are near
+    new = wanted.to[0] if wanted.to else f"{old}_new"
+    other = wanted.kind == "enum-values" or new in wanted.up
+    row = connection.execute("SELECT %s::regclass::oid::bigint", (table.name,)).fetchone()
+    assert row is not None  # noqa: S101
+    meaning = Meaning.OTHER if other else Meaning.SAME
+    return carrying.observe(connection, carrying.Way(row[0], table.name, old, new, wanted.type, meaning))
 
 
 def _is_volatile(connection: Connection, wanted: Wanted) -> bool:

@@ -20,6 +20,11 @@ def tuple_of(items: Sequence[str]) -> str:
     return f"({', '.join(items)}{',' if len(items) == 1 else ''})"
 
 
+def lines_of(items: Sequence[str]) -> str:
+    """Write a tuple as an argument, one item a line."""
+    return "(\n" + "".join(f"        {one},\n" for one in items) + "    )"
+
+
 def mapping(items: Mapping[str, str]) -> str:
     return "{" + ", ".join(f"{text(key)}: {text(value)}" for key, value in items.items()) + "}"
 

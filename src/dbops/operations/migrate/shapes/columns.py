@@ -5,8 +5,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from dbops.engine.plan import literal
-from dbops.operations.migrate.shapes import dual
+from dbops.operations.migrate.shapes import belongings, dual
 from dbops.operations.migrate.shapes.adds import NoSwap
+from dbops.operations.migrate.shapes.belongings import Belonging
 from dbops.operations.migrate.shapes.filled import let_no_nulls_in, prove_no_nulls
 from dbops.operations.migrate.shapes.guarded import block, oid, quoted
 from dbops.operations.migrate.shapes.pair import Dual
@@ -34,6 +35,9 @@ class Columns(NoSwap):
     `lossy` says that not every value survives the way there and back, as where two columns become one. A row is then
     good when either side follows from the other; without it, both have to.
 
+    `carry` is what stands on the old columns and has to stand on the new ones: Index(...), Constraint(...), foreign
+    keys of other tables that refer to them too. It is built when the rows are filled, in this order.
+
     Names of columns are plain, as the catalog has them. The table and expressions are SQL; what they use beyond
     pg_catalog and public needs its schema. Expressions see no generated columns: these are computed after triggers.
     """
@@ -44,6 +48,7 @@ class Columns(NoSwap):
     up: Mapping[str, str] = field(default_factory=dict[str, str])
     down: Mapping[str, str] = field(default_factory=dict[str, str])
     lossy: bool = False
+    carry: tuple[Belonging, ...] = ()
 
     def __post_init__(self) -> None:
         """Refuse a direction that is missing: what one side writes would be lost for the other."""
@@ -61,6 +66,12 @@ class Columns(NoSwap):
             raise ValueError(
                 f"{self.table}: what follows from other columns names them in old, or is a generated column"
             )
+        not_null = [one.name for one in self.new if one.not_null]
+        told = belongings.refusal(self.table, not_null, [one.name for one in self.new], self.carry)
+        if self.carry and not self.old:
+            told = "carry is for what stands on old columns: add the others by changes of their own"
+        if told is not None:
+            raise ValueError(f"{self.table}: {told}")
 
     def expand(self, change: str) -> tuple[Do, ...]:
         if self.old:
@@ -81,7 +92,8 @@ class Columns(NoSwap):
         drop = Do(f"ALTER TABLE {self.table} {', '.join(f'DROP COLUMN {quoted(one.name)}' for one in self.new)}")
         if not self.old:
             return (drop,)
-        return (dual.give_back(change, self.table), *dual.remove(change, self.table), drop)
+        gone = belongings.remove(self.table, self.carry)
+        return (dual.give_back(change, self.table), *dual.remove(change, self.table), *gone, drop)
 
     def filling(self) -> Filling | None:
         if not self.up:
@@ -112,10 +124,12 @@ class Columns(NoSwap):
         ]
         return (
             *prove_no_nulls(change, self.table, not_null),
+            *belongings.ensure(change, self.carry),
             *(dual.remove(change, self.table) if self.old else ()),
             *self._keep_sequences(),
             *((Do(f"ALTER TABLE {self.table} {', '.join(reversed(actions))}"),) if actions else ()),
             *let_no_nulls_in(change, self.table, not_null),
+            *belongings.take_key(self.carry),
         )
 
     def old_names(self) -> OldNames | None:

@@ -33,6 +33,12 @@ def parsed(definition: str) -> re.Match[str]:
     return found
 
 
+def columns(definition: str) -> list[str]:
+    """Name the columns of a key, plain."""
+    found: list[str] = _NAME.findall(parsed(definition)["columns"])
+    return [one[1:-1].replace('""', '"') if one.startswith('"') else one.lower() for one in found]
+
+
 @dataclass(frozen=True, slots=True)
 class Key:
     """A key that is to come."""
@@ -52,21 +58,20 @@ class Key:
         return f" {told}" if told else ""
 
     @property
-    def _indexed(self) -> str:
+    def indexed(self) -> str:
         told = parsed(self.definition)
         return " ".join(part.strip() for part in (told["columns"], told["include"], told["nulls"]) if part)
 
     @property
     def _columns(self) -> list[str]:
-        found: list[str] = _NAME.findall(parsed(self.definition)["columns"])
-        return [one[1:-1].replace('""', '"') if one.startswith('"') else one.lower() for one in found]
+        return columns(self.definition)
 
     def add(self, change: str) -> tuple[Do, ...]:
         index = quoted(self.name)
         take = f"ALTER TABLE {self.table} ADD CONSTRAINT {index} {self._kind} USING INDEX {index}{self._when}"
         return (
             *self._prove_no_nulls(change),
-            Do(f"CREATE UNIQUE INDEX CONCURRENTLY {index} ON {self.table} {self._indexed}", alone=True),
+            Do(f"CREATE UNIQUE INDEX CONCURRENTLY {index} ON {self.table} {self.indexed}", alone=True),
             *self._let_no_nulls_in(change, alone=False),
             Do(when(f"NOT {has_constraint(self.table, self.name)}", take)),
         )
@@ -75,7 +80,7 @@ class Key:
         """Once the parent has it, new partitions come with it; the others get theirs one by one."""
         whole = f"ALTER TABLE ONLY {self.table} ADD CONSTRAINT {quoted(self.name)} {self.definition}"
         own = on_partition(self.name, "c.relname")
-        rest = self._indexed.replace("%", "%%")
+        rest = self.indexed.replace("%", "%%")
         on_leaf = literal(f"CREATE UNIQUE INDEX CONCURRENTLY %I ON %s {rest}")
         on_inner = literal(f"ALTER TABLE ONLY %2$s ADD CONSTRAINT %1$I {self.definition.replace('%', '%%')}")
         build = f"format(CASE WHEN p.isleaf THEN {on_leaf} ELSE {on_inner} END, {own}, {REFERENCE})"

@@ -11,7 +11,7 @@ from dbops.engine.patience import Ramp
 from dbops.engine.plan import Ready
 from dbops.engine.run import Run
 from dbops.errors import UsageError
-from dbops.operations.migrate import drift, open_changes
+from dbops.operations.migrate import carrying, drift, open_changes
 from dbops.operations.migrate.apply import SUBJECT
 from dbops.operations.migrate.compare import triggers
 from dbops.operations.migrate.compare.facts import COMPARED
@@ -54,6 +54,7 @@ def switch(
         if percent > work.change.percent:
             life, here = work.change.life, work.known.here
             drift.refuse(work.connection, target=target, change=change, shape=work.shape, life=life, here=here)
+            carrying.refuse(work.connection, target=target, change=change, shape=work.shape)
         planned = plan.plan(facts)
         guard = work.guard
         if facts.swap and planned.steps and not run.plan_only:
