@@ -45,10 +45,19 @@ def test_a_rehearsal_opens_its_gate_and_history_tells_what_it_foretold(dbops: Db
     ask(dbops, live, "backfill", CHANGE)
     ask(dbops, live, "verify", CHANGE)
     told = [one["said"] for one in ask(dbops, live, "history")["data"]["changes"]]
-    assert [text.partition(" took ")[0] for text in told if "were predicted" in text] == ["backfill", "verify"]
+    took = [text.partition(" took ")[0] for text in told if "were predicted" in text]
+    assert took == [f"revision {renaming.EXPAND}", "backfill", "verify"]
     ask(dbops, live, "switch", CHANGE, "--percent", "100", "--yes", code=None)
     assert renaming.known(live).state is State.SWITCHED
     assert gates(ask(dbops, live, "contract", CHANGE, "--write", code=9))["rehearsal"] == "yes"
+    besides = ask(dbops, live, "history")["data"]["foretold"]
+    assert [one["phase"] for one in besides] == ["expand", "backfill", "verify", "switch"]
+    assert all(one["predicted_ms"] > 0 and one["rehearsed"] and one["unforetold"] is None for one in besides)
+    held = {(one["relation"], one["mode"]) for one in besides[0]["locks"] if one["predicted_held_ms"] > 0}
+    assert held == {("public.users", "ACCESS EXCLUSIVE"), ("public.users", "SHARE ROW EXCLUSIVE")}
+    assert (besides[1]["rows"], besides[2]["rows"]) == (100, 200)
+    shown = dbops("migrate", "history", "-t", changing.TARGET, "--config", live.toml).stdout
+    assert "rows/s (foretold)" in shown
     again = ask(dbops, live, "rehearse", CHANGE, "--clients", "0")
     assert [one["name"] for one in again["data"]["phases"]] == ["verify", "contract"]
     assert renaming.known(live).state is State.SWITCHED

@@ -1,8 +1,8 @@
 """`dbops migrate status` and `history`: where databases and their open changes stand, and what was done to them."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Annotated
 
@@ -18,13 +18,15 @@ from dbops.engine.run import each
 from dbops.errors import DbopsError, Stopped
 
 if TYPE_CHECKING:
-    from dbops.operations.migrate.standing.facts import Event, Looked, Open, Standing
+    from dbops.operations.migrate.standing.facts import Beside, Event, Looked, Open, Standing
 
 Targets = Annotated[
     list[str] | None, typer.Option("--target", "-t", metavar="NAME", help="Only this database (repeatable).")
 ]
 _AT_ONCE = 16
 _WHOLE = 100
+_TWICE = 2
+_MOMENT_MS = 1000
 
 
 def verbs(app: typer.Typer) -> None:
@@ -159,9 +161,11 @@ def history(asked: Asked, target: Targets = None) -> Result:
     run = asked.run(loaded.state_dir)
     found: list[Past] = []
     events: list[Event] = []
+    foretold: list[Beside] = []
     for name in databases.targets(loaded.config, tuple(target or ())):
         past = ready.past(loaded.config, loaded.path, name, run, clock.now())
         events += past.events
+        foretold += past.foretold
         last = {entry.revision: entry for entry in past.entries if entry.what == "migrated"}
         done = {revision.id for revision in past.history.until(past.stamp)}
         for one in past.history.revisions:
@@ -180,11 +184,11 @@ def history(asked: Asked, target: Targets = None) -> Result:
     )
     summary = Column("what it does", shrinks=True)
     columns = (Column("database"), Column("revision"), summary, Column("done"), Column("by"))
-    screen: Screen = (Table(columns, rows), *_happened(events))
-    return Result({"revisions": found, "changes": events}, screen)
+    screen: Screen = (Table(columns, rows), *_happened(events, foretold))
+    return Result({"revisions": found, "changes": events, "foretold": foretold}, screen)
 
 
-def _happened(events: "list[Event]") -> Screen:
+def _happened(events: "list[Event]", foretold: "list[Beside]") -> Screen:
     """Draw each change with its impact, and what happened to it."""
     parts: list[Line | Table] = []
     columns = (Column("when"), Column("age", right=True), Column("what", shrinks=True), Column("by"))
@@ -201,7 +205,49 @@ def _happened(events: "list[Event]") -> Screen:
             for one in mine
         )
         parts.append(Table(columns, rows))
+        if besides := [one for one in foretold if (one.target, one.change) == key[:2]]:
+            parts += [Line(""), _besides(besides)]
     return tuple(parts)
+
+
+def _besides(besides: "list[Beside]") -> Table:
+    """Draw each figure, and behind it in brackets what had been foretold."""
+    times = (Column("took (foretold)", right=True), Column("waited", right=True))
+    amounts = (Column("rows/s (foretold)", right=True), Column("WAL (foretold)", right=True))
+    columns = (Column("phase"), *times, *amounts, Column("locks held (foretold)", shrinks=True))
+    return Table(columns, tuple(row for one in besides for row in _beside(one)))
+
+
+def _beside(one: "Beside") -> Iterator[tuple[Cell, ...]]:
+    waited = one.waited_ms + one.throttled_ms
+    tries = f" in {one.attempts} attempts" if one.attempts > 1 else ""
+    locks = [f"{held.mode} on {held.relation} {_both(_ms, held.held_ms, held.predicted_held_ms)}" for held in one.locks]
+    yield (
+        Cell(one.phase),
+        Cell(_both(_ms, one.ms, one.predicted_ms), Tone.WARN if _is_off(one.ms, one.predicted_ms) else Tone.PLAIN),
+        Cell(f"{_ms(waited)}{tries}" if waited or tries else ""),
+        Cell(_both(lambda rate: f"{rate:,.0f}", one.rows_per_s, one.predicted_rows_per_s)),
+        Cell(_both(lambda count: units.size(round(count)), one.wal_bytes, one.predicted_wal_bytes)),
+        Cell("; ".join(locks) or one.unforetold or "", Tone.PLAIN if locks or not one.unforetold else Tone.FAINT),
+    )
+    for built in one.statements:
+        if built.builds:
+            took = _both(_ms, built.ms, built.predicted_ms)
+            waits = _ms(built.waited_ms) if built.waited_ms else ""
+            yield (Cell(""), Cell(took), Cell(waits), Cell(""), Cell(""), Cell(built.sql, Tone.FAINT))
+
+
+def _both(write: "Callable[[float], str]", value: float | None, foretold: float | None) -> str:
+    return "" if value is None else write(value) if foretold is None else f"{write(value)} ({write(foretold)})"
+
+
+def _ms(milliseconds: float) -> str:
+    return units.duration(timedelta(milliseconds=round(milliseconds)))
+
+
+def _is_off(ms: float, foretold: float | None) -> bool:
+    """Say whether a foretelling was of little use: more than twice as long, and not only by some moments."""
+    return foretold is not None and ms > _TWICE * foretold and ms - foretold > _MOMENT_MS
 
 
 def _tone(one: "Event") -> Tone:

@@ -46,6 +46,14 @@ def rehearse(live: changing.Example, **how: Any) -> tuple[list[Phase], Ready[Any
     return told, it
 
 
+def locked(phase: Phase) -> list[tuple[str, set[tuple[str, str]]]]:
+    """Name what each statement was the first to lock; all of it was held for some time."""
+    assert all(lock.held_ms > 0 for one in phase.statements for lock in one.locks)
+    return [
+        (" ".join(one.sql.split()[:2]), {(lock.relation, lock.mode) for lock in one.locks}) for one in phase.statements
+    ]
+
+
 def evidence(live: changing.Example) -> list[dict[str, Any]]:
     entries = renaming.known(live).entries
     return [dict(one.detail) for one in entries if one.kind == "rehearsed"]
@@ -80,7 +88,14 @@ def test_the_whole_life_is_gone_through_on_a_copy_and_becomes_evidence(live: cha
     assert renaming.known(live).state is State.PLANNED
     by_name = {one.name: one for one in phases}
     backfill, [size] = by_name["backfill"], by_name["backfill"].sizes
-    assert (backfill.rows, by_name["verify"].rows, backfill.rows_per_s is not None) == (3000, 3000, True)
+    assert (backfill.rows, by_name["verify"].rows, backfill.rows_per_s is not None) == (3000, 6000, True)
+    assert locked(by_name["expand"]) == [
+        ("ALTER TABLE", {("public.users", "ACCESS EXCLUSIVE")}),
+        ("CREATE FUNCTION", set()),
+        ("CREATE TRIGGER", {("public.users", "SHARE ROW EXCLUSIVE")}),
+    ]
+    assert locked(by_name["contract"])[:2] == [("DO", set()), ("DROP TRIGGER", {("public.users", "ACCESS EXCLUSIVE")})]
+    assert (by_name["expand"].attempts, by_name["expand"].predicted_ms < by_name["expand"].took_ms) == (1, True)
     assert backfill.wal_bytes > 3000 * 20
     assert (size.table, size.after > size.before) == ("public.users", True)
     assert not any(one.rewritten for one in phases)

@@ -67,10 +67,11 @@ def drop_invalid(index: str) -> dict[str, Any]:
 
 def revise(
     ask: Ask, asked: dict[str, Any], target: str, *, lock_timeout_ms: int, meanwhile: Callable[[], None] = lambda: None
-) -> None:
-    """Run one revision."""
-    answer = _answer(ask, {**asked, "lock_timeout_ms": lock_timeout_ms}, target, meanwhile)
-    raise_told(json.loads(answer), target)
+) -> list[dict[str, Any]]:
+    """Run one revision; return what its statements took, where that was asked for: `timed`."""
+    answer = json.loads(_answer(ask, {**asked, "lock_timeout_ms": lock_timeout_ms}, target, meanwhile))
+    raise_told(answer, target)
+    return answer.get("statements", [])
 
 
 def _answer(ask: Ask, told: dict[str, Any], target: str, meanwhile: Callable[[], None] = lambda: None) -> bytes:

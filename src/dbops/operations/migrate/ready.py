@@ -12,7 +12,7 @@ from dbops.engine.plan import Plan, Ready
 from dbops.engine.run import Run
 from dbops.errors import Refused, UsageError
 from dbops.operations.migrate import asking, check, history, plan
-from dbops.operations.migrate.apply import SUBJECT, Doing, apply
+from dbops.operations.migrate.apply import SUBJECT, Doing, apply, phases
 from dbops.operations.migrate.facts import BASE, Database, History
 from dbops.operations.migrate.observe import observe
 from dbops.stores import databases, ledger, postgres
@@ -89,7 +89,7 @@ def _ready(
                 told = asking.about(folder, name, target, run, config=path)
                 ask, backend = stack.enter_context(asking.worker(told))
                 administrator = partial(databases.administrator, config, target, run)
-                doing.append(Doing(target, connection, administrator, ask, backend, ramp))
+                doing.append(Doing(target, connection, administrator, ask, backend, ramp, run, phases(known)))
             apply(doing[0], step)
 
         yield Ready(planned, do, guard)

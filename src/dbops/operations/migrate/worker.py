@@ -6,7 +6,9 @@ was in is one transaction, and is undone.
 
 import json
 import sys
+from contextlib import AbstractContextManager, nullcontext
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,13 +20,15 @@ from psycopg import errors
 from sqlalchemy.exc import DBAPIError
 
 from dbops.config.load import load
-from dbops.engine.run import Run
+from dbops.engine.run import Run, application_name
 from dbops.errors import DbopsError, ExitCode, LockBusy, Refused
-from dbops.operations.migrate import changes, concurrently, environment, history
+from dbops.operations.migrate import changes, concurrently, environment, figures, history, stopwatch
+from dbops.operations.migrate.stopwatch import Stopwatch
 from dbops.redact import redact
 from dbops.stores import postgres
 from dbops.units import parse_instant
 
+_EYE = "dbops_eye"  # of the connection: opens another one, which sees what it waits for
 _LEDGER = sa.text("SELECT to_regclass('dbops.entries') IS NOT NULL")
 _WAIT = sa.text("SELECT set_config('lock_timeout', :wait, false), set_config('statement_timeout', '0', false)")
 
@@ -36,9 +40,15 @@ def main() -> None:
     run = Run(about["run"], about["command"], started, Path(about["state_dir"]), actor=about["actor"])
     dsn: str = about["dsn"] or _dsn(Path(about["config"]), target)
     with environment.open_connection(dsn, run) as connection:
+        connection.info[_EYE] = partial(_eye, dsn, run)
+        stopwatch.attend(connection)
         _answer({"backend": environment.raw(connection).info.backend_pid})
         for line in sys.stdin:
             _answer(_tried(connection, run, target, about, json.loads(line)))
+
+
+def _eye(dsn: str, run: Run) -> psycopg.Connection[Any]:
+    return psycopg.connect(dsn, application_name=application_name(run), autocommit=True)
 
 
 def _dsn(path: Path, target: str) -> str:
@@ -54,7 +64,7 @@ def _tried(
     connection: sa.Connection, run: Run, target: str, about: dict[str, Any], asked: dict[str, Any]
 ) -> dict[str, Any]:
     try:
-        _run(connection, run, target, about, asked)
+        return {"statements": figures.written(_run(connection, run, target, about, asked))}
     except DbopsError as error:
         return _failed(error)
     except CommandError as error:
@@ -63,32 +73,45 @@ def _tried(
         message = f"revision {asked['revision']}: {history.place_of(error)}"
         return _failed(DbopsError(redact(message), hint="nothing of this revision was done; correct it"))
     finally:
+        connection.info.pop(stopwatch.WATCH, None)
         connection.rollback()
-    return {}
 
 
 def _failed(error: DbopsError) -> dict[str, Any]:
     return {"code": int(error.exit_code), "message": error.message, "hint": error.hint}
 
 
-def _run(connection: sa.Connection, run: Run, target: str, about: dict[str, Any], asked: dict[str, Any]) -> None:
+def _run(
+    connection: sa.Connection, run: Run, target: str, about: dict[str, Any], asked: dict[str, Any]
+) -> tuple[figures.Statement, ...]:
     wait = timedelta(milliseconds=asked["lock_timeout_ms"])
     connection.execute(_WAIT, {"wait": f"{round(wait.total_seconds() * 1000)}ms"})
     connection.info["dbops_run"] = run if connection.execute(_LEDGER).scalar() else None
     connection.info["dbops_target"] = target
     connection.info[changes.BOUND] = False
+    watch = Stopwatch()
+    if asked.get("timed"):
+        watch.start(environment.raw(connection))
+        connection.info[stopwatch.WATCH] = watch
     connection.commit()
     if asked["way"] == "drop":
         _drop(connection, asked["index"], target)
-        return
+        return ()
     config = history.alembic(Path(about["folder"]), about["section"])
     config.attributes[environment.HELD] = connection
     way = command.upgrade if asked["way"] == "up" else command.downgrade
     try:
-        with postgres.translated(target):
+        with postgres.translated(target), _attended(connection, watch, asked):
             way(config, asked["to"])
     except DBAPIError as error:
         raise _told(connection, error, target, asked["revision"]) from error
+    return watch.finish()
+
+
+def _attended(connection: sa.Connection, watch: Stopwatch, asked: dict[str, Any]) -> AbstractContextManager[None]:
+    if not asked.get("timed"):
+        return nullcontext()
+    return stopwatch.attended(watch, connection.info[_EYE], environment.raw(connection).info.backend_pid)
 
 
 def _drop(connection: sa.Connection, index: str, target: str) -> None:

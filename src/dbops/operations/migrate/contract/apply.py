@@ -1,8 +1,8 @@
 """Do one step of a contraction; a revision that fails takes the leave back that it was given."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, assert_never
 
@@ -10,14 +10,13 @@ import psycopg
 
 from dbops import units
 from dbops.config.model import Config
-from dbops.engine import clock
 from dbops.engine.plan import Step
 from dbops.engine.run import Run
 from dbops.errors import DbopsError
 from dbops.operations.migrate import plan as revisions
 from dbops.operations.migrate import record
 from dbops.operations.migrate.contract import plan
-from dbops.operations.migrate.contract.facts import LEAVE, LEAVE_ENDED, LOOKED, OVERRIDE, TOOK, Gate
+from dbops.operations.migrate.contract.facts import LEAVE, LEAVE_ENDED, LOOKED, OVERRIDE, Gate
 from dbops.stores import databases
 from dbops.stores.postgres import Connection
 
@@ -34,7 +33,6 @@ class Doing:
     run: Run
     connection: Connection
     revise: Callable[[Step[revisions.Action]], None]
-    predicted: Mapping[str, float] = field(default_factory=dict[str, float])  # milliseconds, by revision
     restore_point: str | None = None  # its place in the WAL
 
 
@@ -57,7 +55,6 @@ def apply(doing: Doing, step: Step[plan.Action]) -> None:
 
 
 def _revise(doing: Doing, step: Step[revisions.Action]) -> None:
-    began = clock.monotonic()
     try:
         doing.revise(step)
     except BaseException:
@@ -65,8 +62,6 @@ def _revise(doing: Doing, step: Step[revisions.Action]) -> None:
         with suppress(DbopsError, psycopg.Error):
             _prove(doing, LEAVE_ENDED, {"revision": step.id})
         raise
-    took = {"revision": step.id, "ms": round(1000 * (clock.monotonic() - began))}
-    _prove(doing, TOOK, {**took, "predicted_ms": doing.predicted.get(step.id)})
 
 
 def write_whole(path: Path, text: str) -> None:

@@ -17,7 +17,6 @@ OVERRIDE = "override"
 SAMPLE = "clients"
 BASELINE = "baseline"
 REHEARSED = "rehearsed"  # {"plan": checksum, "ok": bool, "took_ms": .., "revisions": {id: milliseconds}}
-TOOK = "took"  # {"revision": id, "ms": .., "predicted_ms": ..}: what production took beside what was rehearsed
 
 
 class Passed(StrEnum):

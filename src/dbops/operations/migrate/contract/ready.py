@@ -17,7 +17,7 @@ from dbops.operations.migrate import check as refusing
 from dbops.operations.migrate import plan as revisions
 from dbops.operations.migrate.contract import check, committed, looking, plan
 from dbops.operations.migrate.contract.apply import Doing, apply
-from dbops.operations.migrate.contract.facts import Backups, Facts, Gate
+from dbops.operations.migrate.contract.facts import Backups, Gate
 from dbops.operations.migrate.facts import History, Revision
 from dbops.operations.migrate.observe import observe as look_at
 from dbops.operations.migrate.open_changes import Work
@@ -60,7 +60,7 @@ def contract(
         def do(step: Step[plan.Action]) -> None:
             if not doing:
                 revise = _worker(stack, config, path, work, run=run, ramp=ramp)
-                doing.append(Doing(config, target, change, run, work.connection, revise, _predicted(facts)))
+                doing.append(Doing(config, target, change, run, work.connection, revise))
             apply(doing[0], step)
 
         def guard() -> None:
@@ -72,14 +72,6 @@ def contract(
 
 def _nothing(step: Step[plan.Action]) -> None:
     raise AssertionError(f"there is nothing to do: {step.id}")
-
-
-def _predicted(facts: Facts) -> dict[str, float]:
-    """Tell what each revision took when this very plan was rehearsed."""
-    proof = facts.rehearsed
-    if proof is None or proof.detail.get("plan") != facts.checksum:
-        return {}
-    return dict(proof.detail.get("revisions", {}))
 
 
 def _revision(config: Config, path: Path, work: Work) -> Revision:
@@ -132,7 +124,11 @@ def _worker(
             folder, section = history.folder(config, path), history.section(config, target)
             about = asking.about(folder, section, target, run, config=path)
             ask, backend = stack.enter_context(asking.worker(about))
-            shared.append(revising.Doing(target, work.connection, administrator, ask, backend, ramp))
+            shared.append(
+                revising.Doing(
+                    target, work.connection, administrator, ask, backend, ramp, run, revising.phases(work.known.history)
+                )
+            )
         revising.apply(shared[0], step)
 
     return revise

@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from dbops.operations.migrate import figures
+
 
 @dataclass(frozen=True, slots=True)
 class Held:
@@ -57,14 +59,18 @@ class Phase:
     rows_per_s: float | None = None
     revisions: Mapping[str, float] = field(default_factory=dict[str, float])  # milliseconds
     error: str | None = None
+    walk_ms: float | None = None  # of the walk over the rows, without what comes before and behind
+    statements: tuple[figures.Statement, ...] = ()
+    attempts: int = 1
 
 
-def evidence(checksum: str, phases: tuple[Phase, ...], *, ok: bool, copied: str) -> dict[str, Any]:
+def evidence(checksum: str, phases: tuple[Phase, ...], *, ok: bool, copied: str, scale: float = 1.0) -> dict[str, Any]:
     """Say it as the ledger keeps it; names of objects, and no row."""
     return {
         "plan": checksum,
         "ok": ok,
         "copied": copied,
+        "scale": round(scale, 3),
         "took_ms": round(sum(one.took_ms for one in phases)),
         "revisions": {name: round(took) for one in phases for name, took in one.revisions.items()},
         "phases": [_phase(one) for one in phases],
@@ -84,5 +90,8 @@ def _phase(one: Phase) -> dict[str, Any]:
         "p99_ms": round(one.load.p99_ms, 1),
         "longest_ms": round(one.load.longest_ms, 1),
         "rows": one.rows,
+        "walk_ms": round(one.walk_ms) if one.walk_ms is not None else None,
+        "attempts": one.attempts,
+        "statements": figures.written(one.statements),
         "failed": one.error is not None,
     }

@@ -1,13 +1,15 @@
 """One phase on a copy: gone through with load beside it and a watcher, and told in figures."""
 
-from collections.abc import Generator, Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import Any
 
 import psycopg
 
 from dbops.engine import clock
 from dbops.errors import CouldNotVerify, DbopsError, Refused, Stopped, Unreachable
+from dbops.operations.migrate import figures
 from dbops.operations.migrate.rehearse import load, observe, walk
 from dbops.operations.migrate.rehearse.facts import Phase
 from dbops.operations.migrate.rehearse.plan import PhaseName
@@ -30,22 +32,42 @@ def measured(on: Walk, name: PhaseName, shape: Shape, scale: float) -> tuple[Pha
         with load.beside(owner, aims, on.how.clients) as met, watching(on.copy.admin, on.run) as watched:
             went = _gone(on, name)
         after = observe.look(eye, tables)
-        rows, busy_ms = observe.walked(eye, on.change, name, on.run.id) if name in _BY_ROWS else (None, 0.0)
+        walked = observe.walked(eye, on.change, name, on.run.id) if name in _BY_ROWS else observe.Walked()
+        told = observe.took(eye, on.target, on.change, on.run.id, name)
+    statements = tuple(one for each in told for one in figures.read(each["statements"]))
     phase = Phase(
         name,
         went.took_ms,
-        went.took_ms * (scale if name in _BY_ROWS else 1.0),
+        _predicted(went.took_ms, walked, told, statements, scale),
         watched.locks(),
         observe.rewritten(before, after),
         after.wal - before.wal,
         observe.sizes(before, after),
         met.traffic(),
-        rows,
-        1000 * rows / busy_ms if rows and busy_ms else None,
+        walked.rows,
+        walked.rows_per_s,
         went.revisions,
         went.error.message if went.error is not None else None,
+        walked.ms,
+        statements,
+        sum(one["attempts"] for one in told),
     )
     return phase, went.error
+
+
+def _predicted(
+    took_ms: float,
+    walked: observe.Walked,
+    told: Sequence[Mapping[str, Any]],
+    statements: Sequence[figures.Statement],
+    scale: float,
+) -> float:
+    """Foretell a phase: what reads all rows takes longer where there are more; what surrounds it is not counted."""
+    if walked.ms is not None:
+        return walked.ms * scale
+    if not told:
+        return took_ms
+    return sum(one["ms"] for one in told) + (scale - 1) * sum(one.ms for one in statements if figures.builds(one))
 
 
 @dataclass(frozen=True, slots=True)

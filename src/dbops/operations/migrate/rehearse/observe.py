@@ -2,7 +2,10 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
+from dbops.operations.migrate import figures, record
+from dbops.operations.migrate.life import Life
 from dbops.operations.migrate.rehearse.facts import Size
 from dbops.stores.postgres import Connection
 
@@ -18,8 +21,8 @@ _NAMED = """
     UNION SELECT to_regclass(one.name)::oid::bigint FROM unnest(%s::text[]) AS one (name)"""
 _ROWS = "SELECT greatest(reltuples, pg_stat_get_live_tuples(oid), 0)::bigint FROM pg_class WHERE oid = to_regclass(%s)"
 _WALKED = """
-    SELECT coalesce(sum(rows_seen), 0)::bigint, coalesce(max(busy_ms), 0)::bigint
-      FROM dbops.jobs WHERE change = %s AND kind = %s AND run = %s"""
+    SELECT coalesce(sum(rows_seen), 0)::bigint, 1000 * extract(epoch FROM max(coalesce(finished, at)) - min(begun))
+      FROM dbops.jobs WHERE change = %s AND kind = ANY(%s) AND run = %s"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +78,26 @@ def rows(connection: Connection, table: str) -> int | None:
     return int(row[0]) if row else None
 
 
-def walked(connection: Connection, change: str, kind: str, run: str) -> tuple[int, float]:
-    """Tell how many rows a walk of this run has seen, and in how many milliseconds of work."""
-    row = connection.execute(_WALKED, (change, kind, run)).fetchone()
-    return (int(row[0]), float(row[1])) if row else (0, 0.0)
+@dataclass(frozen=True, slots=True)
+class Walked:
+    """A walk over rows, all its ways together; no time where there was nothing to walk over."""
+
+    rows: int | None = None
+    ms: float | None = None
+
+    @property
+    def rows_per_s(self) -> float | None:
+        return 1000 * self.rows / self.ms if self.rows and self.ms else None
+
+
+def walked(connection: Connection, change: str, kind: str, run: str) -> Walked:
+    """Tell how a walk of this run went."""
+    row = connection.execute(_WALKED, (change, [kind, f"{kind} back"], run)).fetchone()
+    return Walked(int(row[0]), float(row[1])) if row is not None and row[1] is not None else Walked(0)
+
+
+def took(connection: Connection, target: str, change: str, run: str, phase: str) -> tuple[Mapping[str, Any], ...]:
+    """Return what the statements of a phase took, as the verbs have told the ledger of the copy."""
+    life = record.read(connection, target=target).get(change, Life())
+    entries = [one for one in life.entries if one.kind == figures.TOOK and one.run == run]
+    return tuple(one.detail for one in entries if one.detail["phase"] == phase)

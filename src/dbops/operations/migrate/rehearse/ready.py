@@ -163,7 +163,7 @@ def _phase(doing: _Doing, name: plan.PhaseName) -> None:
 
 def _prove(doing: _Doing) -> None:
     where, phases = doing.where, tuple(doing.phases)
-    told = evidence(doing.facts.checksum, phases, ok=check.good(phases), copied=doing.facts.copied)
+    told = evidence(doing.facts.checksum, phases, ok=check.good(phases), copied=doing.facts.copied, scale=doing.scale)
     with postgres.connect(where.config.postgres[where.target], where.run, target=where.target) as connection:
         about = {"target": where.target, "change": doing.facts.change}
         record.prove(connection, where.run, **about, kind=REHEARSED, evidence=told)

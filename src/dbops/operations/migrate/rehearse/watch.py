@@ -10,6 +10,7 @@ from psycopg.conninfo import make_conninfo
 
 from dbops.engine import clock
 from dbops.engine.run import Run
+from dbops.operations.migrate.figures import MODES
 from dbops.operations.migrate.rehearse.facts import Held
 
 _NAME = "rehearsal watch"
@@ -22,12 +23,6 @@ _LOCKS = """
      WHERE l.locktype = 'relation' AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
        AND starts_with(a.application_name, %s) AND c.relkind IN ('r', 'p', 'm', 'v') AND n.nspname !~ '^(pg_|dbops)'
        AND l.mode IN ('ShareLock', 'ShareRowExclusiveLock', 'ExclusiveLock', 'AccessExclusiveLock')"""
-_MODES = {
-    "ShareLock": "SHARE",
-    "ShareRowExclusiveLock": "SHARE ROW EXCLUSIVE",
-    "ExclusiveLock": "EXCLUSIVE",
-    "AccessExclusiveLock": "ACCESS EXCLUSIVE",
-}
 _Key = tuple[str, str, bool]
 
 
@@ -46,7 +41,7 @@ class Watched:
         return tuple(
             Held(
                 relation,
-                _MODES[mode],
+                MODES[mode],
                 self.times.get((relation, mode, True), 0.0),
                 self.times.get((relation, mode, False), 0.0),
             )

@@ -79,3 +79,51 @@ class Event:
     actor: str
     here: bool  # in this very database; else in the one that it was copied from
     detail: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class HeldBeside:
+    """How long a lock was held, and how long that had been on the copy."""
+
+    relation: str
+    mode: str
+    held_ms: float
+    predicted_held_ms: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class TookBeside:
+    """How long a statement took, and how long that had been on the copy."""
+
+    sql: str
+    ms: float
+    waited_ms: float
+    predicted_ms: float | None
+    builds: bool  # reads a whole table
+
+
+@dataclass(frozen=True, slots=True)
+class Beside:
+    """A phase in earnest, beside what was foretold of it."""
+
+    target: str
+    change: str
+    phase: str
+    at: datetime
+    run: str
+    actor: str
+    ms: float
+    predicted_ms: float | None
+    revision: str | None = None
+    attempts: int = 1
+    waited_ms: float = 0.0  # for locks
+    throttled_ms: float = 0.0
+    locks: tuple[HeldBeside, ...] = ()
+    statements: tuple[TookBeside, ...] = ()
+    rows: int | None = None
+    rows_per_s: float | None = None
+    predicted_rows_per_s: float | None = None
+    wal_bytes: int | None = None  # of the whole server meanwhile
+    predicted_wal_bytes: int | None = None
+    rehearsed: datetime | None = None
+    unforetold: str | None = None  # why nothing was

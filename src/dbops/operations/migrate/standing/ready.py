@@ -22,7 +22,7 @@ from dbops.operations.migrate.observe import entries
 from dbops.operations.migrate.shapes.dropped import Dropped
 from dbops.operations.migrate.shapes.shape import Shape
 from dbops.operations.migrate.standing import foretold, said
-from dbops.operations.migrate.standing.facts import Event, Looked, Open, Standing
+from dbops.operations.migrate.standing.facts import Beside, Event, Looked, Open, Standing
 from dbops.operations.migrate.standing.observe import Seen, observe
 from dbops.stores import postgres
 from dbops.stores.postgres import Connection
@@ -200,6 +200,7 @@ class Past:
     stamp: str | None
     entries: tuple[Entry, ...]
     events: tuple[Event, ...]
+    foretold: tuple[Beside, ...] = ()
 
 
 def past(config: Config, path: Path, target: str, run: Run, now: datetime) -> Past:
@@ -207,10 +208,12 @@ def past(config: Config, path: Path, target: str, run: Run, now: datetime) -> Pa
     known = history.read(history.folder(config, path), history.section(config, target), target)
     with postgres.connect(config.postgres[target], run, target=target) as connection:
         stamp = observe(connection, target=target).database.stamp
-        return Past(known, stamp, tuple(entries(connection, target=target)), tuple(_events(connection, known, now)))
+        besides = tuple(foretold.besides(open_changes.read(connection, known)))
+        events = tuple(_events(connection, known, besides, now))
+        return Past(known, stamp, tuple(entries(connection, target=target)), events, besides)
 
 
-def _events(connection: Connection, known: History, now: datetime) -> list[Event]:
+def _events(connection: Connection, known: History, besides: Sequence[Beside], now: datetime) -> list[Event]:
     """Tell what has happened to the changes of a database, oldest first: steps, evidence, overrides."""
     impacts = {one.change: one.impact for one in known.revisions if one.change is not None and one.impact}
     found: list[Event] = []
@@ -224,5 +227,5 @@ def _events(connection: Connection, known: History, now: datetime) -> list[Event
             where = (known.target, change, impacts.get(change) or "")
             happened = (one.kind, text, one.at, age, one.run, one.actor, one.place == here)
             found.append(Event(*where, *happened, said.detail(one.detail)))
-    found += foretold.events(open_changes.read(connection, known), now) if lives else ()
+    found += [foretold.event(one, impacts.get(one.change) or "", now) for one in besides]
     return sorted(found, key=lambda one: one.at)

@@ -6,7 +6,7 @@ from typing import Any
 
 from dbops import units
 from dbops.operations.migrate.compare.facts import COMPARED
-from dbops.operations.migrate.contract.facts import LEAVE, LEAVE_ENDED, LOOKED, OVERRIDE, REHEARSED, TOOK
+from dbops.operations.migrate.contract.facts import LEAVE, LEAVE_ENDED, LOOKED, OVERRIDE, REHEARSED
 from dbops.operations.migrate.life import STATE
 
 _LONG = frozenset({"objects", "calls", "servers"})
@@ -36,8 +36,6 @@ def event(kind: str, detail: Mapping[str, Any]) -> str | None:
         case _ if kind == REHEARSED:
             failed = "" if detail.get("ok") is True else ", and it failed"
             return f"rehearsed{_took(detail.get('took_ms'))}{failed}, plan {str(detail.get('plan', ''))[:12]}"
-        case _ if kind == TOOK:
-            return f"revision {detail.get('revision')}{_took(detail.get('ms'))}{_foretold(detail.get('predicted_ms'))}"
         case _ if kind == LOOKED:
             return None
         case "readers":
@@ -57,10 +55,6 @@ def _compared(detail: Mapping[str, Any]) -> str:
 
 def _took(milliseconds: float | None) -> str:
     return "" if milliseconds is None else f" took {_span(milliseconds)}"
-
-
-def _foretold(milliseconds: float | None) -> str:
-    return "" if milliseconds is None else f", {_span(milliseconds)} were predicted"
 
 
 def _span(milliseconds: float) -> str:

@@ -1,19 +1,23 @@
 """Let readers follow: a row that dbops.read_new() looks at, and at the end the catalog with it."""
 
 from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, field
 from typing import Any, assert_never
 
+import psycopg
+
+from dbops.engine import clock
 from dbops.engine.finding import Finding, Severity
 from dbops.engine.patience import Ramp
 from dbops.engine.plan import Step
 from dbops.engine.run import Run
-from dbops.operations.migrate import record
+from dbops.errors import DbopsError
+from dbops.operations.migrate import figures, record
 from dbops.operations.migrate.contract.facts import Counted
 from dbops.operations.migrate.life import State
 from dbops.operations.migrate.switch import baseline, plan
-from dbops.operations.migrate.switch.exchange import exchange, make_ready
+from dbops.operations.migrate.switch.exchange import Went, exchange, make_ready
 from dbops.operations.migrate.switch.facts import ALL, BASELINE, OVERRIDE, READERS, Facts
 from dbops.stores.postgres import Connection
 
@@ -48,9 +52,12 @@ def apply(doing: Doing, step: Step[plan.Action]) -> None:
                 record.prove(doing.connection, doing.run, **doing.where, kind=READERS, evidence=told)
         case plan.MakeReady(one):
             target = doing.facts.target
-            make_ready(doing.connection, one, target=target, administrator=doing.administrator, ramp=doing.ramp)
+            began = clock.monotonic()
+            went = make_ready(doing.connection, one, target=target, administrator=doing.administrator, ramp=doing.ramp)
+            _took(doing, went, began)
         case plan.Switch(swap):
-            exchange(
+            began = clock.monotonic()
+            went = exchange(
                 doing.connection,
                 swap,
                 lambda: _switched(doing),
@@ -59,6 +66,7 @@ def apply(doing: Doing, step: Step[plan.Action]) -> None:
                 administrator=doing.administrator,
                 ramp=doing.ramp,
             )
+            _took(doing, went, began)
             for one in doing.facts.overrides:
                 message = f"change {doing.facts.change} was switched without proof of the way back: {one.reason}"
                 doing.met.append(Finding(Severity.WARNING, "DBM412", doing.facts.target, message))
@@ -91,6 +99,14 @@ def _switched(doing: Doing) -> None:
         "swapped": bool(facts.swap),
     }
     record.write(doing.connection, doing.run, **doing.where, state=State.SWITCHED, evidence=evidence)
+
+
+def _took(doing: Doing, went: Went, began: float) -> None:
+    """Keep what it took beside what a rehearsal may have foretold; it is done: figures are worth no failure."""
+    took = 1000 * (clock.monotonic() - began)
+    told = figures.evidence("switch", took, went.statements, attempts=went.attempts, waited_ms=went.waited_ms)
+    with suppress(DbopsError, psycopg.Error):
+        record.prove(doing.connection, doing.run, **doing.where, kind=figures.TOOK, evidence=told)
 
 
 def _take(doing: Doing) -> None:

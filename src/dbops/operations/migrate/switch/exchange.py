@@ -14,7 +14,9 @@ from dbops import units
 from dbops.engine import stop
 from dbops.engine.patience import Ramp, patiently
 from dbops.errors import DbopsError, Stopped
+from dbops.operations.migrate import figures
 from dbops.operations.migrate.shapes.shape import Do
+from dbops.operations.migrate.stopwatch import Stopwatch, attended
 from dbops.redact import redact
 from dbops.stores import postgres
 from dbops.stores.postgres import Connection
@@ -31,6 +33,15 @@ class _Seen:
     blockers: str = ""
 
 
+@dataclass(slots=True)
+class Went:
+    """What an exchange took: its statements of the attempt that went through, and the attempts before."""
+
+    statements: tuple[figures.Statement, ...] = ()
+    attempts: int = 0
+    waited_ms: float = 0.0  # by attempts that were given up
+
+
 def exchange(
     connection: Connection,
     statements: Sequence[str],
@@ -40,19 +51,25 @@ def exchange(
     target: str,
     administrator: Callable[[], AbstractContextManager[Connection]],
     ramp: Ramp,
-) -> None:
+) -> Went:
     """Run all statements, then write what is told of them; again, as a whole, while a lock is not granted."""
-    seen = _Seen()
+    seen, went = _Seen(), Went()
 
     def attempt(lock_timeout: timedelta) -> None:
+        watch = Stopwatch()
+        went.attempts += 1
+        backend = connection.info.backend_pid
         try:
-            with connection.transaction():
-                postgres.set_local_timeouts(connection, lock_timeout)
-                _run(connection, statements)
-                and_then()
-        except psycopg.errors.QueryCanceled:
-            if stop.requested():
+            with attended(watch, administrator, backend) if statements else nullcontext():
+                with connection.transaction():
+                    postgres.set_local_timeouts(connection, lock_timeout)
+                    _run(connection, statements, watch)
+                    and_then()
+                went.statements = watch.finish()
+        except postgres.NOT_GRANTED as error:
+            if isinstance(error, psycopg.errors.QueryCanceled) and stop.requested():
                 raise stop.stopped() from None
+            went.waited_ms += 1000 * lock_timeout.total_seconds()
             raise
 
     with _watching(administrator, connection.info.backend_pid, seen) if statements else nullcontext():
@@ -64,6 +81,7 @@ def exchange(
             ramp=ramp,
             blockers=lambda: seen.blockers,
         )
+    return went
 
 
 def make_ready(
@@ -73,10 +91,10 @@ def make_ready(
     target: str,
     administrator: Callable[[], AbstractContextManager[Connection]],
     ramp: Ramp,
-) -> None:
+) -> Went:
     """Run what comes before; what may take long waits for locks as the others, and is not cut off when it has them."""
     without_limit = ("SELECT set_config('statement_timeout', '0', true)",) if one.alone else ()
-    exchange(
+    return exchange(
         connection,
         (*without_limit, one.sql),
         lambda: None,
@@ -87,13 +105,16 @@ def make_ready(
     )
 
 
-def _run(connection: Connection, statements: Sequence[str]) -> None:
+def _run(connection: Connection, statements: Sequence[str], watch: Stopwatch) -> None:
     if not statements:
         return
+    watch.start(connection)
     connection.execute("SET LOCAL search_path = public")  # as revisions have it: shapes are written so
     connection.execute("SELECT set_config('app.migration_mode', 'true', true)")
     for text in statements:
+        watch.begin(text)
         connection.execute(sql.SQL(cast("LiteralString", text)))
+        watch.end(connection)
     connection.execute("SET LOCAL search_path = pg_catalog, pg_temp")
 
 
