@@ -5,7 +5,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dbops.operations.migrate.shapes import names
-from dbops.operations.migrate.shapes.dual import PATH, as_new, fixed_path
+from dbops.operations.migrate.shapes.expressions import (
+    PATH,
+    as_new,
+    columns_of,
+    fixed_path,
+    refuse_the_unsteady,
+    type_of,
+)
 from dbops.operations.migrate.shapes.pair import Dual
 
 _texts = st.text(st.characters(exclude_categories=("Cs", "Cc")), min_size=1, max_size=80)
@@ -45,6 +52,52 @@ def test_a_row_is_called_new_in_a_condition_but_not_in_texts() -> None:
     assert as_new(told) == expected
 
 
+def test_the_end_of_a_text_is_where_a_backslash_says_so() -> None:
+    assert as_new(r"r.a || E'it\'s r.b' || r.c") == r"NEW.a || E'it\'s r.b' || NEW.c"
+
+
+def test_the_columns_of_an_expression_are_named_as_the_catalog_has_them() -> None:
+    told = """lower(R.Name) || r."It""s" || 'r.text' || "r.quoted" || other.r.x || r . spaced || $$ r.y $$ || r.name"""
+    assert columns_of([told, "1"]) == {"name", 'It"s', "spaced"}
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        "r.a || now()",
+        "current_user",
+        "coalesce(r.a, Random ())",
+        "to_jsonb(r)",
+        "hash(r.*)",
+        "(r).a IS NULL AND r IS NULL",
+    ],
+)
+def test_what_nobody_could_follow_is_refused(told: str) -> None:
+    with pytest.raises(ValueError, match="an expression"):
+        refuse_the_unsteady([told])
+
+
+@pytest.mark.parametrize(
+    "told", ["r.now || r.user", "'now() r' || r.a", '"current_user"(r.b)', "(r.a).x", "my.random(r.a)"]
+)
+def test_columns_and_texts_may_be_called_anything(told: str) -> None:
+    refuse_the_unsteady([told])
+
+
+@pytest.mark.parametrize(
+    ("told", "type_"),
+    [
+        ("r.b", "json"),
+        ('(r."b")', "json"),
+        ("lower(r.b)::xml", "xml"),
+        ("(r.b)::point[]", "point[]"),
+        ("lower(r.b)", None),
+    ],
+)
+def test_the_type_of_an_expression_is_told_by_its_text(told: str, type_: str | None) -> None:
+    assert type_of(told, {"b": "json"}) == type_
+
+
 PLAIN = (
     "r.name",
     'r."Weird ""Name"""',
@@ -66,10 +119,26 @@ def test_what_means_the_same_everywhere_needs_no_search_path(plain: str) -> None
 
 @pytest.mark.parametrize(
     "told",
-    ["lower(r.name)", "r.a || r.b", "r.a + 1", "public.f(r.a)", "r.a = 'x'", "now()", '"Loud"(r.a)', "r.a::state"],
+    [
+        "lower(r.name)",
+        "r.a || r.b",
+        "r.a + 1",
+        "public.f(r.a)",
+        "r.a = 'x'",
+        "nullif(r.a, r.b)",
+        "CASE r.a WHEN 'x' THEN 1 END",
+        "now()",
+        '"Loud"(r.a)',
+        "r.a::state",
+    ],
 )
 def test_functions_and_operators_are_resolved_under_a_fixed_path(told: str) -> None:
     assert fixed_path(["r.plain", told]) == f" SET search_path = {PATH}"
+
+
+def test_types_of_an_extension_are_compared_under_a_fixed_path() -> None:
+    assert fixed_path(["r.a"], ["varchar(255)", "timestamp with time zone"]) == ""
+    assert fixed_path(["r.a"], ["hstore"]) == fixed_path(["r.a"], ['"text"']) == f" SET search_path = {PATH}"
 
 
 @pytest.mark.parametrize(

@@ -137,7 +137,8 @@ class Columns(NoSwap):
 
     @property
     def _dual(self) -> Dual:
-        return Dual(self.table, self.old, tuple(one.name for one in self.new), self.up, self.down)
+        types = {one.name: one.type for one in self.new}
+        return Dual(self.table, self.old, tuple(types), self.up, self.down, types)
 
     @property
     def _unfilled(self) -> str:

@@ -1,10 +1,13 @@
 """Old and new columns of one table, kept alike by triggers while clients of both are at work. Pure.
 
 They decide by values, for which columns a statement names says little: other triggers assign some, and an ORM writes
-all. Ours have names that sort last, so that what other BEFORE triggers assign counts, and are ENABLE ALWAYS: what is
-loaded with session_replication_role = replica is kept alike too.
+all. Where `=` of a type sees no change ('Bob' and 'BOB' in citext, 1.0 and 1.00), the bytes tell. Ours have names that
+sort last, so that what other BEFORE triggers assign counts, and are ENABLE ALWAYS: what is loaded with
+session_replication_role = replica is kept alike too.
 
-UPDATE  the side that changed decides. Where both did, and neither follows from the other, the new one decides.
+UPDATE  the side that changed decides. Where both did, and neither follows from the other, the new one decides. Other
+        columns that an expression reads count as the old side. A row that is not filled yet is filled by any update:
+        the backfill may have passed by the place that the row gets.
 INSERT  the side that was given decides; NULL in all columns of a side means "not given". Where both were given, and
         neither follows from the other, the new one decides.
 
@@ -18,49 +21,47 @@ column left out, so a nullable column with a default gets its default; an UPDATE
 
 A new value that says what the old one says changes nothing, so the batches of a backfill leave the old side alone;
 they set dbops.backfill to the change besides, which an expression that is not deterministic does not get around.
+
+Functions and operators run with the rights of whoever writes, who therefore needs those that expressions call.
 """
 
 # ruff: noqa: S608  # the parts are names and SQL of the revision's author
-import re
 from collections.abc import Sequence
 
 from dbops.engine.plan import literal
 from dbops.operations.migrate.shapes import names
+from dbops.operations.migrate.shapes.expressions import PATH, as_new, fixed_path, refuse_the_unsteady
+from dbops.operations.migrate.shapes.fit import exact, refuse_the_unfit, settle
 from dbops.operations.migrate.shapes.guarded import beside, block, quoted
-from dbops.operations.migrate.shapes.pair import Dual, conflict_body, disagree, down_body, up_body
+from dbops.operations.migrate.shapes.pair import Dual, changed, conflict_body, disagree, down_body, up_body
 from dbops.operations.migrate.shapes.shape import Do
 
 BACKFILL = "dbops.backfill"  # a setting: in the transactions of a backfill, the change that it is of
-PATH = "pg_catalog, public, pg_temp"  # as revisions have it: expressions are resolved so, whoever writes
 
 # In the order in which they fire. What counts conflicts stands apart: where there is none, it costs no call.
 _TRIGGERS = ("conflict_insert", "conflict_update", "down_insert", "down_update", "up_insert", "up_update")
 _FUNCTIONS = ("conflict", "down", "up")
-_TOKEN = re.compile(r"""'(?:[^']|'')*'|"(?:[^"]|"")*"|\$(\w*)\$.*?\$\1\$|(?<![\w.$"])r\.""", re.DOTALL | re.IGNORECASE)
-# What resolves to the same under any search_path: columns, literals, casts to types of pg_catalog, and what is syntax.
-_NAME = r"""(?:\w+|"(?:[^"]|"")*")"""
-_TYPE = (
-    r"(?:int[248]?|integer|smallint|bigint|text|varchar|char|character|numeric|decimal|real|float[48]|double|bool"
-    r"|boolean|date|time|timetz|timestamp|timestamptz|interval|uuid|jsonb?|bytea|inet|cidr)\b"
-)
-_PLAIN = re.compile(
-    rf"""'(?:[^']|'')*'|\br\.{_NAME}|::\s*(?:{_NAME}\.{_NAME}|{_TYPE})|[\s()\[\],.\d]"""
-    r"|\b(?:coalesce|nullif|case|when|then|else|end|is|not|null|and|or|true|false|double|precision|varying"
-    r"|with|without|time|zone)\b",
-    re.IGNORECASE,
-)
 
 
 def install(change: str, dual: Dual) -> tuple[Do, ...]:
     """Make the triggers, once the new columns are there; take the defaults of the old ones over."""
-    up = list(dual.up.values())
+    up, down = list(dual.up.values()), list(dual.down.values())
+    refuse_the_unsteady([*up, *down])
+    asks = up if dual.may_fail else []
+    compared = [dual.types.get(name, "unknown") for name in dual.new] if dual.may_fail else []
+    bodies: dict[str, tuple[str, list[str], list[str]]] = {
+        "conflict": (conflict_body(change, dual), asks, compared),
+        "down": (down_body(dual), [*down, *asks], compared),
+        "up": (up_body(change, dual), up, []),
+    }
     return (
+        Do(refuse_the_unfit(dual)),
         Do(_take_over(change, dual)),
-        Do(function(change, dual.table, "conflict", conflict_body(change, dual), up if dual.may_fail else ())),
-        Do(
-            function(change, dual.table, "down", down_body(dual), [*dual.down.values(), *(up if dual.may_fail else ())])
+        *(
+            Do(function(change, dual.table, kind, body, expressions, types))
+            for kind, (body, expressions, types) in bodies.items()
         ),
-        Do(function(change, dual.table, "up", up_body(change, dual), up)),
+        Do(settle(change, dual, _FUNCTIONS)),
         *(Do(_trigger(change, dual, kind)) for kind in _TRIGGERS),
         Do(always(dual.table, [names.name(kind, change, dual.table) for kind in _TRIGGERS])),
     )
@@ -101,59 +102,64 @@ def always(table: str, triggers: Sequence[str]) -> str:
     return f"ALTER TABLE {table} " + ", ".join(f"ENABLE ALWAYS TRIGGER {quoted(name)}" for name in triggers)
 
 
-def as_new(expression: str) -> str:
-    """Write an expression over `r` as the condition of a trigger needs it."""
-    return _TOKEN.sub(lambda match: "NEW." if match[0] in ("r.", "R.") else match[0], expression)
-
-
-def fixed_path(expressions: Sequence[str]) -> str:
-    """Fix the search path of a function, which costs as much as the function, where its expressions depend on it."""
-    return "" if all(_PLAIN.sub("", one) == "" for one in expressions) else f" SET search_path = {PATH}"
-
-
-def function(change: str, table: str, kind: str, body: str, expressions: Sequence[str]) -> str:
-    """Write a trigger function whose body holds these expressions."""
+def function(  # noqa: PLR0917  # one function, in parts
+    change: str, table: str, kind: str, body: str, expressions: Sequence[str], compared: Sequence[str] = ()
+) -> str:
+    """Write a trigger function whose body holds these expressions, and compares values of these types."""
     tag = "$dbops$"
     while tag in body:
         tag = f"{tag[:-1]}_$"
     head = f"CREATE FUNCTION {beside(table, names.name(kind, change, table))}() RETURNS trigger LANGUAGE plpgsql"
-    return f"{head}{fixed_path(expressions)} AS {tag}\n{body}\n{tag}"
+    return f"{head}{fixed_path(expressions, compared)} AS {tag}\n{body}\n{tag}"
 
 
 def _trigger(change: str, dual: Dual, kind: str) -> str:
     function_kind, event = kind.split("_")
     name = quoted(names.name(kind, change, dual.table))
     runs = beside(dual.table, names.name(function_kind, change, dual.table))
-    return (
+    plain, any_type = (
         f"CREATE TRIGGER {name} BEFORE {event.upper()} ON {dual.table} FOR EACH ROW\n"
-        f"    WHEN ({_when(change, dual, kind)})\n    EXECUTE FUNCTION {runs}()"
+        f"    WHEN ({_when(change, dual, kind, exact=exactly)})\n    EXECUTE FUNCTION {runs}()"
+        for exactly in (True, False)
     )
+    if plain == any_type:
+        return plain
+    return block(f"BEGIN\n    IF {exact(change, dual)} THEN\n{plain};\n    ELSE\n{any_type};\n    END IF;\nEND")
 
 
-def _when(change: str, dual: Dual, kind: str) -> str:
+def _when(change: str, dual: Dual, kind: str, *, exact: bool) -> str:
     """Conditions cost far less than a call: most rows meet none of them."""
-    new_changed = " OR ".join(f"NEW.{quoted(name)} IS DISTINCT FROM OLD.{quoted(name)}" for name in dual.new)
-    old_changed = " OR ".join(f"NEW.{quoted(name)} IS DISTINCT FROM OLD.{quoted(name)}" for name in dual.old)
+    new_changed, old_changed = (_changed(columns, exact=exact) for columns in (dual.new, dual.old))
     old_given = " OR ".join(f"NEW.{quoted(name)} IS NOT NULL" for name in dual.old)
     new_given = as_new(dual.given)
     disagreeing = as_new(disagree(dual))
     differs = as_new(dual.differs_down if dual.may_fail else dual.differs_up)  # to write what is there does no harm
+    no_filling = f"pg_catalog.current_setting({literal(BACKFILL)}, true) IS DISTINCT FROM {literal(change)}"
     match kind:
         case "conflict_insert":
             return f"({old_given}) AND ({new_given}) AND {disagreeing}"
         case "conflict_update":
             return f"({new_changed}) AND ({old_changed}) AND {disagreeing}"
         case "down_insert":
-            return f"({new_given}) AND ({differs})"
+            return f"({new_given}) AND ({differs})" if exact else new_given
+        case "down_update" if not exact:
+            return f"({new_changed}) AND {no_filling}"
         case "down_update" if not dual.may_fail:  # a bare column says the same each time, so a batch never differs
             return f"({new_changed}) AND ({differs})"
         case "down_update":
-            no_filling = f"pg_catalog.current_setting({literal(BACKFILL)}, true) IS DISTINCT FROM {literal(change)}"
             return f"({new_changed}) AND ({differs}) AND {no_filling}"
         case "up_insert":
             return f"NOT ({new_given})"
         case _:
-            return f"({old_changed}) AND NOT ({new_changed})"
+            others = f" OR ({_changed(dual.others, exact=exact)})" if dual.others else ""
+            unfilled = f"NOT ({new_given}) AND ({as_new(dual.differs_down)})"
+            return f"(({old_changed}){others} OR ({unfilled})) AND NOT ({new_changed})"
+
+
+def _changed(columns: Sequence[str], *, exact: bool) -> str:
+    if not exact:
+        return changed(columns)
+    return " OR ".join(f"NEW.{quoted(name)} IS DISTINCT FROM OLD.{quoted(name)}" for name in columns)
 
 
 def _take_over(change: str, dual: Dual) -> str:
