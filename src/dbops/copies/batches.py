@@ -2,7 +2,8 @@
 
 from typing import Any
 
-from dbops.copies.bounds import Bound, Key, Range, Stretch, Table, column, literal, ranges
+from dbops.copies.bounds import Bound, Key, Range, Stretch, Table, column, ranges
+from dbops.engine.plan import literal
 from dbops.stores.postgres import Connection
 
 _SAMPLE_ROWS = 20_000
@@ -93,14 +94,20 @@ def cut(connection: Connection, table: Table, parts: int) -> list[Range]:
 
 
 def _by_histogram(connection: Connection, table: Table, parts: int) -> list[Bound]:
-    """Ask the statistics for the first column of the key: they cost nothing, where there are any."""
+    """Ask the statistics for the first column of the key: they cost nothing, where there are any.
+
+    They leave out the most common values: where there are some, only a sample tells where most rows are.
+    """
     name, type_ = table.key.columns[0]
+    if type_.endswith("]"):  # arrays of arrays know no bounds
+        return []
     bounds = _row(
         connection,
         f"SELECT s.histogram_bounds::text::{type_}[]::text[] FROM pg_catalog.pg_stats s"  # noqa: S608
         " JOIN pg_catalog.pg_class c ON c.relname = s.tablename"
         " JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace AND n.nspname = s.schemaname"
         f" WHERE c.oid = {table.oid} AND s.attname = {literal(name)} AND s.histogram_bounds IS NOT NULL"
+        " AND s.most_common_vals IS NULL"
         " ORDER BY s.inherited DESC LIMIT 1",
     )
     values: list[str] = bounds[0] if bounds else []

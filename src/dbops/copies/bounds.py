@@ -8,7 +8,7 @@ import itertools
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from dbops.engine.plan import qualified
+from dbops.engine.plan import literal, qualified
 
 Bound = tuple[str, ...]
 
@@ -95,9 +95,3 @@ def ranges(ends: Iterable[Bound], whole: Range) -> list[Range]:
 
 def column(name: str) -> str:
     return f"r.{qualified((name,))}"
-
-
-def literal(text: str) -> str:
-    """Quote a text whatever standard_conforming_strings says."""
-    quoted = text.replace("'", "''")
-    return "E'" + quoted.replace("\\", "\\\\") + "'" if "\\" in quoted else f"'{quoted}'"

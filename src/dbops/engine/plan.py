@@ -70,7 +70,9 @@ def _quoted(part: str) -> str:
 
 
 def literal(value: str) -> str:
-    return "'" + value.replace("'", "''") + "'"
+    """Quote a text whatever standard_conforming_strings says."""
+    quoted = value.replace("'", "''")
+    return "E'" + quoted.replace("\\", "\\\\") + "'" if "\\" in quoted else f"'{quoted}'"
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,7 @@ READS_ALL = "DBM301"
 UNSEEN = "DBM302"
 _SOME = 5
 # Classes of SQLSTATE that tell of a row, not of the statement or the server.
-_OF_A_ROW = frozenset({"21", "22", "23", "2F", "38", "39", "44", "P0"})
+_OF_A_ROW = frozenset({"20", "21", "22", "23", "27", "2F", "38", "39", "44", "54", "P0"})
 _IN_THE_WAY = frozenset({"40001", "40P01", "55P03", "57014"})
 
 

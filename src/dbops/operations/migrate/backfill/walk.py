@@ -22,7 +22,7 @@ from dbops.operations.migrate.backfill.facts import Facts, Part, Wanted
 from dbops.operations.migrate.backfill.meter import Meter
 from dbops.operations.migrate.backfill.watch import Watch
 from dbops.operations.migrate.shapes.dual import BACKFILL
-from dbops.operations.migrate.shapes.shape import ROWS
+from dbops.operations.migrate.shapes.expressions import placed
 from dbops.stores import postgres
 from dbops.stores.postgres import Connection
 
@@ -113,6 +113,8 @@ def _walk(doing: Doing, part: Part) -> None:
             going.low, going.rows, last = chunk.high, chunk.next_rows, chunk.last
             going.busy_since, going.tried = None, True
             doing.meter.add(chunk.seen, took, doing.walkers)
+            if last:
+                _refuse_new_places(doing, connection)
             _rest(doing, connection, part, pace.nap(chunk.seen, took, limit, doing.walkers))
 
 
@@ -122,7 +124,7 @@ def _batch(doing: Doing, connection: Connection, going: _Going, rows: int) -> jo
     began = clock.monotonic()
     with connection.transaction():
         _settle(doing, connection, _ONE_ROW if rows == 1 else doing.wanted.batch * _OVER)
-        text = facts.filling.statement.replace(ROWS, stretch.range.rows(facts.table.key)).encode()
+        text = placed(facts.filling.statement, rows=stretch.range.rows(facts.table.key)).encode()
         if not going.tried:
             _look_at_plan(doing, connection, text)
         changed = connection.execute(text).rowcount if stretch.rows else 0
@@ -132,6 +134,17 @@ def _batch(doing: Doing, connection: Connection, going: _Going, rows: int) -> jo
         chunk = jobs.Chunk(stretch.range.high, stretch.rows, changed, _next(doing, going, rows, ms), ms, stretch.last)
         jobs.advance(connection, doing.run, going.part, chunk)
     return chunk
+
+
+def _refuse_new_places(doing: Doing, connection: Connection) -> None:
+    """See at the end of a walk by places that they were the same all the time."""
+    table = doing.facts.table
+    if table.key.is_place and batches.observe(connection, table.oid).files != table.files:
+        raise BackfillFailed(
+            f"{table.shown} was written anew while it was filled (VACUUM FULL, CLUSTER?), and has no key",
+            hint="run again: it begins at the first row; a primary key makes this possible at any time",
+            target=doing.facts.target,
+        )
 
 
 class _TableLocked(Exception):
@@ -256,7 +269,7 @@ def _retry_set_aside(doing: Doing, connection: Connection, part: Part) -> None:
     for key in jobs.keys_set_aside(connection, part):
         stop.check()
         where = f"{facts.table.key.row} = {facts.table.key.value(key)}"
-        text = facts.filling.statement.replace(ROWS, where).encode()
+        text = placed(facts.filling.statement, rows=where).encode()
         try:
             with connection.transaction():
                 _settle(doing, connection, _ONE_ROW)

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from dbops.engine.plan import Plan, Statement, Step, Verbatim
 from dbops.operations.migrate.compare.facts import Facts, Way
-from dbops.operations.migrate.shapes.shape import KEY, ROWS
+from dbops.operations.migrate.shapes.expressions import placed
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +31,7 @@ def _step(way: Way, where: str) -> Step[Action]:
     one = way.comparison
     direction = "old with new" if one.way == "forward" else "new with old, for the way back"
     notes = (f"goes on behind {way.seen:,} rows",) if way.begun else ()
-    text = one.query.replace(KEY, "<key>").replace(ROWS, "<rows of one chunk>")
+    text = placed(one.query, rows="<rows of one chunk>", key="<key>")
     return Step(
         f"compare {way.number} {way.work[:8]}",
         f"compare {one.table}, {direction}, on the {where}",

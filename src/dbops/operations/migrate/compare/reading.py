@@ -12,6 +12,7 @@ from dbops.engine import clock, stop
 from dbops.engine.run import Run
 from dbops.errors import CouldNotVerify, Refused
 from dbops.operations.migrate.life import Place
+from dbops.operations.migrate.shapes.expressions import SETTINGS
 from dbops.stores import databases, postgres
 from dbops.stores.postgres import Connection
 
@@ -21,7 +22,7 @@ _POLL_S = 0.1
 _SETTINGS = {
     "search_path": "public, pg_temp",  # as in revisions: shapes are written so
     "app.migration_mode": "true",
-    "TimeZone": "UTC",
+    **SETTINGS,  # as in the triggers: what differs, differs for everybody
     "row_security": "off",  # rows that a policy hides would pass unseen: rather an error
     "default_transaction_read_only": "on",
 }

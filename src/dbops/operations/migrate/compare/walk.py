@@ -17,7 +17,7 @@ from dbops.errors import CouldNotVerify
 from dbops.operations.migrate.compare import jobs
 from dbops.operations.migrate.compare.facts import KEPT, Way
 from dbops.operations.migrate.compare.jobs import Found, Job
-from dbops.operations.migrate.shapes.shape import KEY, ROWS
+from dbops.operations.migrate.shapes.expressions import placed
 from dbops.stores.postgres import Connection
 
 _LARGEST = 50_000
@@ -92,7 +92,7 @@ def table_of(walking: Walking, way: Way) -> batches.Table:
 
 
 def _differing(walking: Walking, way: Way, table: batches.Table, rows: str) -> list[Bound]:
-    text = way.comparison.query.replace(KEY, table.key.texts).replace(ROWS, rows)
+    text = placed(way.comparison.query, rows=rows, key=table.key.texts)
     found = walking.rows.execute(sql.SQL(cast("LiteralString", text))).fetchall()
     return sorted((tuple(row) for row in found), key=lambda bound: [(len(text), text) for text in bound])
 
