@@ -123,6 +123,8 @@ def _progress(one: "Open") -> Iterator[str]:
             yield f"{units.duration(walk.eta_likely)} to {units.duration(walk.eta_late)} left"
         if walk.throttled_by:
             yield f"waits for {walk.throttled_by}"
+        if walk.throttled_ms >= _MOMENT_MS:
+            yield f"throttled for {_ms(walk.throttled_ms)} so far"
     if one.readers:
         yield f"{one.readers} % of the readers follow"
 
@@ -221,6 +223,7 @@ def _besides(besides: "list[Beside]") -> Table:
 def _beside(one: "Beside") -> Iterator[tuple[Cell, ...]]:
     waited = one.waited_ms + one.throttled_ms
     tries = f" in {one.attempts} attempts" if one.attempts > 1 else ""
+    names = [built.sql for built in one.statements] if one.phase == "build" else []
     locks = [f"{held.mode} on {held.relation} {_both(_ms, held.held_ms, held.predicted_held_ms)}" for held in one.locks]
     yield (
         Cell(one.phase),
@@ -228,10 +231,10 @@ def _beside(one: "Beside") -> Iterator[tuple[Cell, ...]]:
         Cell(f"{_ms(waited)}{tries}" if waited or tries else ""),
         Cell(_both(lambda rate: f"{rate:,.0f}", one.rows_per_s, one.predicted_rows_per_s)),
         Cell(_both(lambda count: units.size(round(count)), one.wal_bytes, one.predicted_wal_bytes)),
-        Cell("; ".join(locks) or one.unforetold or "", Tone.PLAIN if locks or not one.unforetold else Tone.FAINT),
+        Cell("; ".join([*names, *locks, *([one.unforetold] if one.unforetold else [])])),
     )
     for built in one.statements:
-        if built.builds:
+        if built.builds and not names:
             took = _both(_ms, built.ms, built.predicted_ms)
             waits = _ms(built.waited_ms) if built.waited_ms else ""
             yield (Cell(""), Cell(took), Cell(waits), Cell(""), Cell(""), Cell(built.sql, Tone.FAINT))

@@ -125,6 +125,16 @@ def test_where_nothing_was_foretold_it_is_told_why(before: tuple[Told, ...], why
     assert foretold.event(one, "", NOW).said == f"revision r took 300 ms, {why}"
 
 
+def test_what_is_built_behind_a_backfill_is_foretold_by_the_rehearsal_of_the_backfill() -> None:
+    build = Statement("index users_name on users", 50.0)
+    rehearsal = rehearsed(0)
+    rehearsal.detail["phases"][1]["statements"] = figures.written([build])
+    there = entry(5, "took", figures.evidence("build", 200, [replace(build, ms=200.0)]))
+    [one] = foretold.besides(known(rehearsal, there))
+    assert (one.predicted_ms, one.statements[0].builds) == (150, True)
+    assert foretold.event(one, "", NOW).said == "index users_name on users took 200 ms, 150 ms were predicted"
+
+
 def test_what_was_done_in_another_database_is_not_told_of_this_one() -> None:
     assert list(foretold.besides(known(rehearsed(0), took(5, ELSEWHERE)))) == []
 

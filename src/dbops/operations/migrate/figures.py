@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 TOOK = "took"  # the kind of evidence in the ledger
+BUILD = "build"  # the phase of what is built behind a backfill: by name, not by its SQL
 MODES: Mapping[str, str] = {  # what is weaker stands in nobody's way who reads or writes
     "ShareLock": "SHARE",
     "ShareRowExclusiveLock": "SHARE ROW EXCLUSIVE",
@@ -125,3 +126,8 @@ _BUILDS = re.compile(r"\b(?:INDEX\s+CONCURRENTLY|VALIDATE\s+CONSTRAINT)\b", re.I
 def builds(one: Statement) -> bool:
     """Say whether a statement reads a whole table while others go on: more rows take it longer."""
     return _BUILDS.search(one.sql) is not None
+
+
+def rehearsed_as(phase: str) -> str:
+    """Name the phase of a rehearsal that has it: what is built when the rows are filled belongs to that."""
+    return "backfill" if phase == BUILD else phase

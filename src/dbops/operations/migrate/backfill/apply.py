@@ -1,29 +1,31 @@
 """Do one step of a backfill: the ledger, the statistics, or the walk over all that is left."""
 
 from collections.abc import Callable, Generator, Mapping
-from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from functools import partial
 from typing import assert_never
 
+import psycopg
 from psycopg import sql
 
 from dbops.copies import batches
-from dbops.engine import stop
+from dbops.engine import clock, stop
 from dbops.engine.finding import Finding
 from dbops.engine.patience import Ramp, patiently
 from dbops.engine.plan import Step
 from dbops.engine.run import Run, each
 from dbops.errors import DbopsError, LockBusy, Stopped, Unreachable, UsageError
-from dbops.operations.migrate import record
-from dbops.operations.migrate.backfill import check, finish, jobs, signals
+from dbops.operations.migrate import figures, record
+from dbops.operations.migrate.backfill import check, finish, jobs, progress, signals
 from dbops.operations.migrate.backfill.facts import FILLED, By, Facts, Part, Wanted
 from dbops.operations.migrate.backfill.meter import Meter, OnProgress
 from dbops.operations.migrate.backfill.plan import Action, Analyze, Build, Conclude, Fill, InstallLedger
 from dbops.operations.migrate.backfill.walk import Doing, failure, walk
 from dbops.operations.migrate.backfill.watch import Watch, watching
 from dbops.operations.migrate.life import Life, State
+from dbops.operations.migrate.shapes import belongings
 from dbops.operations.migrate.shapes.belongings import Belonging
 from dbops.operations.migrate.shapes.expressions import SETTINGS
 from dbops.stores import ledger, postgres
@@ -51,6 +53,7 @@ class Filler:
     on_progress: OnProgress
     schema: Callable[[], AbstractContextManager[object]] = nullcontext  # nobody else changes the catalog while open
     met: list[Finding] = field(default_factory=list[Finding])
+    wal: int | None = None  # where the server was in its WAL when this run began with the first row
 
     @property
     def target(self) -> str:
@@ -67,11 +70,21 @@ def apply(filler: Filler, step: Step[Action]) -> None:
         case Fill() as fill:
             _fill(filler, fill)
         case Build(one):
+            began = clock.monotonic()
             _build(filler, one)
+            _took(filler, one, 1000 * (clock.monotonic() - began))
         case Conclude(suppress):
             _conclude(filler, suppress=suppress)
         case _:
             assert_never(step.action)
+
+
+def _took(filler: Filler, one: Belonging, ms: float) -> None:
+    """Keep what a build took beside what a rehearsal may have foretold; it is done: figures are worth no failure."""
+    told = figures.evidence(figures.BUILD, ms, (figures.Statement(belongings.told(one), ms),))
+    with suppress(DbopsError, psycopg.Error):
+        about = {"target": filler.target, "change": filler.facts.change}
+        record.prove(filler.connection, filler.run, **about, kind=figures.TOOK, evidence=told)
 
 
 def _analyze(filler: Filler, table: str) -> None:
@@ -92,6 +105,8 @@ def _fill(filler: Filler, fill: Fill) -> None:
         watch = _watch(filler, stack)
         try:
             parts = _begin(filler, fill)
+            if not any(part.rows_seen for part in parts):
+                filler.wal = progress.wal(filler.connection)
             doing = _doing(filler, fill, watch, parts)
             ended = each(parts, partial(walk, doing), jobs=doing.walkers)
             for one in ended:
@@ -156,6 +171,7 @@ def _write(filler: Filler, to: State, before: Life, evidence: Mapping[str, objec
 def _doing(filler: Filler, fill: Fill, watch: Watch, parts: list[Part]) -> Doing:
     facts = filler.facts
     by_administrator = fill.suppress and facts.suppressing is By.ADMINISTRATOR
+    look = partial(progress.fraction, filler.connection, facts.table, facts.change, facts.work)
     done, total = sum(part.rows_seen for part in parts), sum(part.rows_total for part in parts)
     return Doing(
         filler.run,
@@ -165,7 +181,7 @@ def _doing(filler: Filler, fill: Fill, watch: Watch, parts: list[Part]) -> Doing
         role=filler.connection.info.user if by_administrator else None,
         suppress=fill.suppress,
         watch=watch,
-        meter=Meter(filler.target, done, total, filler.on_progress),
+        meter=Meter(filler.target, done, total, filler.on_progress, look),
         guard=filler.guard,
         walkers=max(1, min(filler.wanted.jobs, len(parts))),
         met=filler.met,
@@ -215,6 +231,7 @@ def _conclude(filler: Filler, *, suppress: bool) -> None:
             "busy_s": totals.busy_ms / 1000,
             "throttled_s": totals.throttled_ms / 1000,
             "parts": totals.parts,
+            "wal_bytes": progress.wal(connection) - filler.wal if filler.wal is not None else None,
             "triggers": "suppressed" if suppress else "fired" if facts.triggers else "none",
         }
         _write(filler, State.BACKFILLED, Life(State.BACKFILLING), evidence)

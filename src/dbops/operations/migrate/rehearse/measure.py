@@ -64,7 +64,7 @@ def _predicted(
 ) -> float:
     """Foretell a phase: what reads all rows takes longer where there are more; what surrounds it is not counted."""
     if walked.ms is not None:
-        return walked.ms * scale
+        return walked.ms * scale  # what is built behind it is foretold by itself
     if not told:
         return took_ms
     return sum(one["ms"] for one in told) + (scale - 1) * sum(one.ms for one in statements if figures.builds(one))

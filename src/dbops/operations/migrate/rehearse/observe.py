@@ -100,4 +100,4 @@ def took(connection: Connection, target: str, change: str, run: str, phase: str)
     """Return what the statements of a phase took, as the verbs have told the ledger of the copy."""
     life = record.read(connection, target=target).get(change, Life())
     entries = [one for one in life.entries if one.kind == figures.TOOK and one.run == run]
-    return tuple(one.detail for one in entries if one.detail["phase"] == phase)
+    return tuple(one.detail for one in entries if figures.rehearsed_as(one.detail["phase"]) == phase)

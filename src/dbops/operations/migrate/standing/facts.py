@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from dbops.engine.finding import Finding
+from dbops.operations.migrate.backfill import remaining
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,13 +16,15 @@ class Walk:
     rows: int
     seen: int
     finished: bool
+    left: int = 0  # rows; by the key's range, where the statistics tell it
     throttled_by: str | None = None
+    throttled_ms: int = 0  # so far, all parts together
     eta_likely: timedelta | None = None
     eta_late: timedelta | None = None  # nine times in ten no longer
 
     @property
     def percent(self) -> int:
-        return 100 if self.finished else min(99, 100 * self.seen // max(1, self.rows))
+        return 100 if self.finished else remaining.percent(self.seen, self.left)
 
 
 @dataclass(frozen=True, slots=True)

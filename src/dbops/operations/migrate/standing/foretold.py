@@ -26,6 +26,8 @@ def besides(known: Known) -> Iterator[Beside]:
 def event(one: Beside, impact: str, now: datetime) -> Event:
     predicted = f"{_span(one.predicted_ms)} were predicted" if one.predicted_ms is not None else one.unforetold
     name = f"revision {one.revision}" if one.revision is not None else one.phase
+    if one.phase == figures.BUILD:
+        name = ", ".join(each.sql for each in one.statements)
     said = f"{name} took {_span(one.ms)}, {predicted}"
     detail: dict[str, Any] = {"phase": one.phase, "ms": round(one.ms), "predicted_ms": one.predicted_ms}
     age = max(timedelta(0), now - one.at)
@@ -66,7 +68,7 @@ def _foretold(known: Known, change: Change, phase: str, begun: datetime) -> _For
         return _Foretold(why="rehearsed before with another plan only")
     for proof in reversed(proofs):
         for one in proof.detail.get("phases", []):
-            if one["name"] == phase:
+            if one["name"] == figures.rehearsed_as(phase):
                 failed = f"{phase} failed when it was rehearsed" if one["failed"] else None
                 return _Foretold(proof.at, failed, proof.detail.get("scale", 1.0), one)
     return _Foretold(proofs[-1].at, f"rehearsed before without {phase}")
@@ -86,6 +88,8 @@ def _statements(known: Known, change: Change, entry: Told) -> Beside:
     phase, ms = str(detail["phase"]), float(detail["ms"])
     foretold = _foretold(known, change, phase, entry.at - timedelta(milliseconds=ms))
     went = figures.read(detail["statements"])
+    took = _took(went, foretold, phase)
+    predicted = foretold.phase.get("predicted_ms") if foretold.why is None else None
     return Beside(
         known.target,
         change.id,
@@ -94,12 +98,12 @@ def _statements(known: Known, change: Change, entry: Told) -> Beside:
         entry.run,
         entry.actor,
         ms,
-        foretold.phase.get("predicted_ms") if foretold.why is None else None,
+        took[0].predicted_ms if phase == figures.BUILD and took else predicted,
         revision=detail.get("revision"),
         attempts=detail["attempts"],
         waited_ms=detail["waited_ms"],
         locks=_locks(went, foretold.statements),
-        statements=_took(went, foretold),
+        statements=took,
         rehearsed=foretold.at,
         unforetold=foretold.why,
     )
@@ -113,13 +117,14 @@ def _locks(went: Sequence[figures.Statement], foretold: Sequence[figures.Stateme
     )
 
 
-def _took(went: Sequence[figures.Statement], foretold: _Foretold) -> tuple[TookBeside, ...]:
+def _took(went: Sequence[figures.Statement], foretold: _Foretold, phase: str) -> tuple[TookBeside, ...]:
+    built = phase == figures.BUILD
     predicted = {
-        one.sql: (one.ms - one.waited_ms) * (foretold.scale if figures.builds(one) else 1.0)
+        one.sql: (one.ms - one.waited_ms) * (foretold.scale if built or figures.builds(one) else 1.0)
         for one in reversed(foretold.statements)
     }
     return tuple(
-        TookBeside(one.sql, one.ms, one.waited_ms, predicted.get(one.sql), figures.builds(one)) for one in went
+        TookBeside(one.sql, one.ms, one.waited_ms, predicted.get(one.sql), built or figures.builds(one)) for one in went
     )
 
 

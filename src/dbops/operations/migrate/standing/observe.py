@@ -1,13 +1,14 @@
 """Look at one database with as few questions as can be: its stamp, its objects by name, its ledger."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import timedelta
-from typing import Any, LiteralString
+from typing import LiteralString
 
 from psycopg.rows import dict_row
 
+from dbops.copies import batches
 from dbops.operations.migrate import record
-from dbops.operations.migrate.backfill import pace
+from dbops.operations.migrate.backfill import pace, progress, remaining
 from dbops.operations.migrate.facts import Database
 from dbops.operations.migrate.life import Life, Place, Told
 from dbops.operations.migrate.standing.facts import Walk
@@ -51,17 +52,36 @@ _ENTRIES = """
     SELECT substr(subject, 8), at, run, actor, kind, CASE WHEN kind = 'baseline' THEN '{}' ELSE detail END,
            system_identifier, database_oid::bigint, timeline
       FROM dbops.entries WHERE target = %s AND subject LIKE 'change:%%' ORDER BY id"""
+# What lies between two batches takes its time, too; longer rests are throttles, which are told apart.
 _WALKS = """
-    SELECT DISTINCT ON (change) change, kind, sum(rows_total)::bigint AS rows, sum(rows_seen)::bigint AS seen,
+    SELECT DISTINCT ON (change) change, kind, work, sum(rows_total)::bigint AS rows, sum(rows_seen)::bigint AS seen,
            bool_and(finished IS NOT NULL) AS finished, max(throttled_by) FILTER (WHERE finished IS NULL) AS held,
-           array(SELECT 1000.0 * c.rows_seen / greatest(c.ms, 1) FROM dbops.chunks c
-                  WHERE c.job = ANY (array_agg(j.id)) ORDER BY c.at DESC LIMIT 30)::float[] AS rates,
-           count(*) FILTER (WHERE finished IS NULL) AS walkers
+           array(SELECT 1000.0 * c.rows_seen / greatest(c.ms, 1, least(c.ms + 100, 1000 * coalesce(extract(epoch FROM c.since), 0)))
+                   FROM (SELECT rows_seen, ms, at, at - lag(at) OVER (PARTITION BY job ORDER BY at) AS since
+                           FROM (SELECT * FROM dbops.chunks WHERE job = ANY (array_agg(j.id))
+                                  ORDER BY at DESC LIMIT 40) AS last) AS c
+                  ORDER BY c.at DESC LIMIT 30)::float[] AS rates,
+           count(*) FILTER (WHERE finished IS NULL) AS walkers, sum(throttled_ms)::bigint AS throttled
       FROM dbops.jobs j WHERE system_identifier = %s AND database_oid = %s
      GROUP BY change, kind, work ORDER BY change, max(at) DESC"""
 _WISHES = """
     SELECT coalesce(c.change, r.change), coalesce(c.paused, false), coalesce(r.percent, 0)
       FROM dbops.controls c FULL JOIN dbops.readers r ON r.change = c.change"""
+
+
+@dataclass(frozen=True, slots=True)
+class Going:
+    """The newest walk of a change, as the ledger tells it."""
+
+    kind: str
+    work: str
+    rows: int
+    seen: int
+    finished: bool
+    held: str | None
+    rates: list[float]
+    walkers: int
+    throttled_ms: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +91,7 @@ class Seen:
     database: Database
     here: Place | None = None  # None: it has no ledger, and so no change
     lives: dict[str, Life] = field(default_factory=dict[str, Life])
-    walks: dict[str, Walk] = field(default_factory=dict[str, Walk])
+    walks: dict[str, Going] = field(default_factory=dict[str, Going])
     paused: frozenset[str] = frozenset()
     percents: dict[str, int] = field(default_factory=dict[str, int])
 
@@ -96,17 +116,27 @@ def observe(connection: Connection, *, target: str) -> Seen:
     return Seen(database, here, lives, _walks(connection, here), paused, {name: share for name, _, share in wishes})
 
 
-def _walks(connection: Connection, here: Place) -> dict[str, Walk]:
-    found: dict[str, Walk] = {}
+def _walks(connection: Connection, here: Place) -> dict[str, Going]:
+    found: dict[str, Going] = {}
     for change, *row in connection.execute(_WALKS, (here.system_identifier, here.database_oid)):
-        found[change] = _walk(row)
+        found[change] = Going(*row)
     return found
 
 
-def _walk(row: list[Any]) -> Walk:
-    kind, rows, seen, finished, held, rates, walkers = row
-    left = pace.eta(max(0, rows - seen), [rate * max(1, walkers) for rate in reversed(rates)])
-    if finished or left is None:
-        return Walk(kind, rows, seen, finished, held)
-    none = timedelta(0)
-    return Walk(kind, rows, seen, finished, held, max(none, left.p50), max(none, left.p90))
+def walk(connection: Connection, going: Going, change: str, tables: Sequence[str]) -> Walk:
+    """Tell how far it is; by the range of its key where it is under way over the one table that it can be."""
+    if going.finished:
+        return Walk(going.kind, going.rows, going.seen, finished=True, throttled_ms=going.throttled_ms)
+    share = _share(connection, going, change, tables[0]) if len(tables) == 1 else None
+    still = remaining.left(going.rows, going.seen, share)
+    eta = pace.eta(still, [rate * max(1, going.walkers) for rate in reversed(going.rates)])
+    ends = (None, None) if eta is None else (eta.p50, eta.p90)
+    about = (going.kind, going.rows, going.seen, False, still, going.held, going.throttled_ms)
+    return Walk(*about, *ends)
+
+
+def _share(connection: Connection, going: Going, change: str, table: str) -> float | None:
+    row = connection.execute("SELECT pg_catalog.to_regclass(%s)::oid::bigint", (table,)).fetchone()
+    if row is None or row[0] is None:
+        return None
+    return progress.fraction(connection, batches.observe(connection, row[0]), change, going.work)

@@ -19,11 +19,11 @@ from dbops.operations.migrate.contract.uses import Old
 from dbops.operations.migrate.facts import Entry, History, Revision
 from dbops.operations.migrate.life import Life, Place, State
 from dbops.operations.migrate.observe import entries
-from dbops.operations.migrate.shapes.dropped import Dropped
+from dbops.operations.migrate.shapes import retiring
 from dbops.operations.migrate.shapes.shape import Shape
 from dbops.operations.migrate.standing import foretold, said
 from dbops.operations.migrate.standing.facts import Beside, Event, Looked, Open, Standing
-from dbops.operations.migrate.standing.observe import Seen, observe
+from dbops.operations.migrate.standing.observe import Seen, observe, walk
 from dbops.stores import postgres
 from dbops.stores.postgres import Connection
 
@@ -109,7 +109,7 @@ def _is_open(name: str, revisions: Sequence[Revision], done: set[str], state: St
     if last is None:
         return state not in _DONE  # only the ledger knows it
     phases, shape = {one.phase for one in revisions[last:] if one.id in done}, revisions[last].shape
-    if isinstance(shape, Dropped) and "contract" in phases:
+    if retiring.retires(shape) and "contract" in phases:
         return "remove" not in phases  # what is out of the way is still there
     if phases & {"contract", "rollback"} or (shape is not None and is_complete(name, shape, state)):
         return False
@@ -120,6 +120,7 @@ def _told(one: _Look, name: str, revisions: Sequence[Revision]) -> tuple[Open, t
     seen, life = one.seen, one.seen.lives.get(name, Life())
     expand = next((each for each in reversed(revisions) if each.phase == "expand"), None)
     shape = expand.shape if expand is not None else None
+    going = seen.walks.get(name)
     change = Open(
         one.target,
         name,
@@ -129,7 +130,7 @@ def _told(one: _Look, name: str, revisions: Sequence[Revision]) -> tuple[Open, t
         life.elsewhere,
         name in seen.paused,
         seen.percents.get(name, 0),
-        seen.walks.get(name),
+        walk(one.connection, going, name, _walked(shape, going.kind)) if going is not None else None,
     )
     if shape is None or seen.here is None or life.elsewhere or life.state in _DONE:
         return change, ()
@@ -137,6 +138,16 @@ def _told(one: _Look, name: str, revisions: Sequence[Revision]) -> tuple[Open, t
     now = drift.fingerprint(one.connection, name, shape) if before else {}
     drifted = drift.findings(one.target, name, before, now)
     return (_gated(one, change, life, shape, seen.here) if life.state in _AWAITING else change), drifted
+
+
+def _walked(shape: Shape | None, kind: str) -> tuple[str, ...]:
+    """Name the tables that a walk may be over."""
+    if shape is None:
+        return ()
+    filling = shape.filling()
+    if kind == "backfill":
+        return (filling.table,) if filling is not None else ()
+    return tuple({each.table for each in shape.comparisons()})
 
 
 def _gated(one: _Look, change: Open, life: Life, shape: Shape, here: Place) -> Open:
