@@ -67,7 +67,7 @@ def rollback(
         def revising() -> revisions.Doing:
             told = asking.about(history.folder(config, path), history.section(config, target), target, run, config=path)
             ask, backend = stack.enter_context(asking.worker(told))
-            return revisions.Doing(target, work.connection, administrator, ask, backend, ramp)
+            return revisions.Doing(target, work.connection, administrator, ask, backend, ramp, run)
 
         opening = partial(comparing.opened, config, run, how=how)
         doing = Doing(facts, run, work, administrator, opening, revising, ramp)
