@@ -56,8 +56,9 @@ _ENTRIES = """
 _WALKS = """
     SELECT DISTINCT ON (change) change, kind, work, sum(rows_total)::bigint AS rows, sum(rows_seen)::bigint AS seen,
            bool_and(finished IS NOT NULL) AS finished, max(throttled_by) FILTER (WHERE finished IS NULL) AS held,
-           array(SELECT 1000.0 * c.rows_seen / greatest(c.ms, 1, least(c.ms + 100, 1000 * coalesce(extract(epoch FROM c.since), 0)))
-                   FROM (SELECT rows_seen, ms, at, at - lag(at) OVER (PARTITION BY job ORDER BY at) AS since
+           array(SELECT 1000.0 * c.rows_seen / greatest(c.ms, 1, least(c.ms + 100, c.since))
+                   FROM (SELECT rows_seen, ms, at,
+                                1000 * extract(epoch FROM at - lag(at, 1, at) OVER (PARTITION BY job ORDER BY at)) AS since
                            FROM (SELECT * FROM dbops.chunks WHERE job = ANY (array_agg(j.id))
                                   ORDER BY at DESC LIMIT 40) AS last) AS c
                   ORDER BY c.at DESC LIMIT 30)::float[] AS rates,
