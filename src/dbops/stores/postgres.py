@@ -287,6 +287,18 @@ def milliseconds(span: timedelta) -> str:
     return f"{max(1, round(span.total_seconds() * 1000))}ms"
 
 
+_DEADLOCK_MS = "SELECT setting::int FROM pg_catalog.pg_settings WHERE name = 'deadlock_timeout'"
+
+
+def below_deadlock(connection: Connection) -> timedelta:
+    """Tell how long may be taken to lock several things of an application: who waits longer looks for deadlocks.
+
+    Of two who wait for each other, the one that has waited first is cancelled; that would be the application.
+    """
+    row = connection.execute(_DEADLOCK_MS).fetchone()
+    return timedelta(milliseconds=row[0] if row else 1000) * 0.9
+
+
 def set_local_timeouts(connection: Connection, lock_timeout: timedelta) -> None:
     """Inside a transaction: how long to queue. lock_timeout counts per lock, so the statement gets the same limit."""
     wait = milliseconds(lock_timeout)

@@ -9,8 +9,13 @@ from collections.abc import Iterable
 import sqlalchemy as sa
 from alembic import context, op
 
+from dbops.engine import clock
 from dbops.operations.migrate import effects
+from dbops.operations.migrate.shapes.columns import Columns
 from dbops.operations.migrate.shapes.dropped import Dropped
+from dbops.operations.migrate.shapes.generated import Generated
+from dbops.operations.migrate.shapes.index import Index
+from dbops.operations.migrate.shapes.not_null import NotNull
 from dbops.operations.migrate.shapes.retired import KEEP
 from dbops.operations.migrate.shapes.shape import Do, OldNames, Shape
 
@@ -81,24 +86,24 @@ $back$"""
 
 def expand(change: str, shape: Shape) -> None:
     """Put the new beside the old."""
-    _do(shape.expand(change))
+    _do(shape.expand(change), several=_several(shape))
 
 
 def undo(change: str, shape: Shape) -> None:
     """Take expand back."""
-    _do(shape.undo(change))
+    _do(shape.undo(change), several=_several(shape))
 
 
 def rollback(change: str, shape: Shape) -> None:
     """Take expand back behind other revisions, once no reader follows any more."""
     op.execute(_escaped(_NO_READER.format(change=change.replace("'", "''"))))
-    _do(shape.undo(change))
+    _do(shape.undo(change), several=_several(shape))
 
 
 def contract(change: str, shape: Shape) -> None:
     """Remove the old, through the gate."""
     op.execute(_escaped(gate(change, shape.old_names() or OldNames(shape.table))))
-    _do(shape.contract(change))
+    _do(shape.contract(change), several=_several(shape))
 
 
 def put_back(change: str, shape: Dropped) -> None:
@@ -120,23 +125,41 @@ def gate(change: str, old: OldNames) -> str:
     return _GATE.format(change=change.replace("'", "''"), table=old.table.replace("'", "''"))
 
 
-def _do(statements: Iterable[Do]) -> None:
+def _do(statements: Iterable[Do], *, several: bool = True) -> None:
+    began: float | None = None  # when the transaction that is under way met the first of them
     for one in statements:
-        if one.asks:
-            for text in _asked(one.sql):
+        if one.asks or one.alone:
+            for text in _asked(one.sql) if one.asks else (one.sql,):
                 _alone(text)
-        elif one.alone:
-            _alone(one.sql)
-        else:
-            if not context.is_offline_mode():
-                op.execute(_SAME_LIMIT)
-                op.get_bind().info[BOUND] = True
-            op.execute(_escaped(one.sql))
+            began = None
+            continue
+        if not context.is_offline_mode():
+            began = began or clock.monotonic()
+            _limit(round(1000 * (clock.monotonic() - began)), several=several)
+        op.execute(_escaped(one.sql))
+
+
+def _several(shape: Shape) -> bool:
+    """Say whether a shape may lock what is not its table: foreign keys and views have two ends."""
+    return not isinstance(shape, Columns | NotNull | Generated | Index)
 
 
 BOUND = "dbops_bound"  # of a connection: what it runs is cancelled by a limit of ours, and can be tried again
-# lock_timeout counts per lock: a statement that takes several of them gets the same limit as a whole.
-_SAME_LIMIT = "SELECT set_config('statement_timeout', current_setting('lock_timeout'), true)"
+# lock_timeout counts per lock: statements that hold one while they wait for another have it as their limit together.
+# Where they may meet somebody who holds the other, that ends before deadlock_timeout: the victim would be who waited
+# first, and that is the application.
+_LIMIT = """
+    SELECT set_config('statement_timeout', CASE l.setting WHEN '0' THEN '0' ELSE
+                      greatest(1, least(l.setting::int, {most}) - {gone})::text END, true)
+      FROM pg_catalog.pg_settings l, pg_catalog.pg_settings d
+     WHERE l.name = 'lock_timeout' AND d.name = 'deadlock_timeout'"""
+_BELOW_DEADLOCK = "d.setting::int * 9 / 10"
+
+
+def _limit(gone_ms: int, *, several: bool) -> None:
+    most = _BELOW_DEADLOCK if several else "l.setting::int"
+    op.execute(_escaped(_LIMIT.format(most=most, gone=gone_ms)))
+    op.get_bind().info[BOUND] = True
 
 
 def _alone(text: str) -> None:

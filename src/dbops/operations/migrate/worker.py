@@ -101,9 +101,9 @@ def _run(
     config.attributes[environment.HELD] = connection
     way = command.upgrade if asked["way"] == "up" else command.downgrade
     try:
-        with postgres.translated(target), _attended(connection, watch, asked):
+        with _attended(connection, watch, asked):
             way(config, asked["to"])
-    except DBAPIError as error:
+    except (DBAPIError, psycopg.Error) as error:  # what is written into the ledger goes past SQLAlchemy
         raise _told(connection, error, target, asked["revision"]) from error
     return watch.finish()
 
@@ -127,8 +127,8 @@ def _drop(connection: sa.Connection, index: str, target: str) -> None:
             raw.autocommit = False
 
 
-def _told(connection: sa.Connection, error: DBAPIError, target: str, revision: str) -> Exception:
-    cause = error.orig
+def _told(connection: sa.Connection, error: DBAPIError | psycopg.Error, target: str, revision: str) -> Exception:
+    cause = error.orig if isinstance(error, DBAPIError) else error
     if not isinstance(cause, psycopg.Error):
         return error
     try:

@@ -62,7 +62,7 @@ def exchange(
         try:
             with attended(watch, administrator, backend) if statements else nullcontext():
                 with connection.transaction():
-                    postgres.set_local_timeouts(connection, lock_timeout)
+                    postgres.set_local_timeouts(connection, min(lock_timeout, postgres.below_deadlock(connection)))
                     _run(connection, statements, watch)
                     and_then()
                 went.statements = watch.finish()
