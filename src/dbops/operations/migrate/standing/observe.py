@@ -58,9 +58,10 @@ _WALKS = """
            bool_and(finished IS NOT NULL) AS finished, max(throttled_by) FILTER (WHERE finished IS NULL) AS held,
            array(SELECT 1000.0 * c.rows_seen / greatest(c.ms, 1, least(c.ms + 100, c.since))
                    FROM (SELECT rows_seen, ms, at,
-                                1000 * extract(epoch FROM at - lag(at, 1, at) OVER (PARTITION BY job ORDER BY at)) AS since
+                                1000 * extract(epoch FROM at - lag(at, 1, at) OVER one) AS since
                            FROM (SELECT * FROM dbops.chunks WHERE job = ANY (array_agg(j.id))
-                                  ORDER BY at DESC LIMIT 40) AS last) AS c
+                                  ORDER BY at DESC LIMIT 40) AS last
+                         WINDOW one AS (PARTITION BY job ORDER BY at)) AS c
                   ORDER BY c.at DESC LIMIT 30)::float[] AS rates,
            count(*) FILTER (WHERE finished IS NULL) AS walkers, sum(throttled_ms)::bigint AS throttled
       FROM dbops.jobs j WHERE system_identifier = %s AND database_oid = %s
