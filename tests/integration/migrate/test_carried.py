@@ -2,12 +2,14 @@
 
 from collections.abc import Generator
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import psycopg
 import pytest
 
+from dbops.engine.patience import Ramp
 from dbops.engine.plan import Plan
 from dbops.errors import LockBusy, Refused, UsageError, VerifiedBad
 from dbops.operations.migrate import open_changes
@@ -19,6 +21,8 @@ from dbops.operations.migrate.life import State
 from dbops.operations.migrate.scaffold import ready as scaffold
 from dbops.operations.migrate.scaffold.facts import Wanted
 from dbops.operations.migrate.switch import ready as switching
+from dbops.operations.migrate.switch.exchange import exchange
+from dbops.stores import postgres
 
 import changing
 
@@ -279,3 +283,23 @@ def test_partitions_get_theirs_one_by_one(live: changing.Example) -> None:
     with pytest.raises(UsageError, match="cut into partitions by id") as refused:
         written(live, column=("id",), to=("number",))
     assert "replace-table" in str(refused.value.hint)
+
+
+def test_a_lock_that_is_not_granted_is_asked_for_again(live: changing.Example) -> None:
+    """Whoever watches has a connection of its own: what fails on ours is not told in its words."""
+    live.execute("CREATE TABLE users (id int PRIMARY KEY)")
+    run = live.run()
+    administrator = partial(postgres.connect, live.config.postgres[changing.TARGET], run, target=changing.TARGET)
+    ramp = Ramp(timeout=timedelta(milliseconds=20), attempts=3, first_pause=timedelta(milliseconds=1))
+    with psycopg.connect(live.owner) as other, live.connect() as ours:
+        other.execute("LOCK TABLE users IN ACCESS SHARE MODE")
+        with pytest.raises(LockBusy, match="was not granted in 3 attempts"):
+            exchange(
+                ours,
+                ["ALTER TABLE users ADD COLUMN a int"],
+                lambda: None,
+                what="a test",
+                target=changing.TARGET,
+                administrator=administrator,
+                ramp=ramp,
+            )

@@ -100,11 +100,16 @@ def attended(
             return
         thread = threading.Thread(target=_look, args=(watch, eye, backend, over), name="dbops stopwatch", daemon=True)
         thread.start()
+        failed: BaseException | None = None
         try:
             yield
+        except BaseException as error:  # noqa: BLE001  # raised below
+            failed = error  # it did not happen on the connection of the eye, which would tell it in other words
         finally:
             over.set()
             thread.join()
+    if failed is not None:
+        raise failed
 
 
 def _look(watch: Stopwatch, eye: Connection, backend: int, over: threading.Event) -> None:
