@@ -136,6 +136,32 @@ def test_a_failure_outside_of_a_transaction_is_told_too(database: str, text: str
     assert one.failed.sqlstate in {"42P01", "42703"}
 
 
+@pytest.mark.parametrize("text", ["COPY orders FROM STDIN", "-- rows\nCOPY orders (id) TO stdout"])
+def test_a_copy_that_waits_for_a_client_is_a_failure(database: str, text: str) -> None:
+    [one] = tried(database, text)
+    assert one.failed is not None
+    assert (one.failed.sqlstate, "a revision has none" in one.failed.message) == ("0A000", True)
+
+
+def test_what_commits_by_itself_runs_outside_of_a_transaction(database: str) -> None:
+    block = "DO $$ BEGIN UPDATE orders SET total = 1; COMMIT; END $$"
+    [within] = tried(database, block)
+    assert within.failed is not None
+    [outside] = tried(database, f"!{block}", setup="SELECT 1")
+    assert outside.failed is None
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "MERGE INTO orders o USING buyers b ON o.buyer = b.id WHEN MATCHED THEN DELETE",
+        "DO $$ BEGIN UPDATE orders SET total = 1; END $$",
+    ],
+)
+def test_rows_that_a_revision_changes_are_told_however_it_does_so(database: str, text: str) -> None:
+    assert codes(tried(database, text)) == ["DBM138"]
+
+
 def test_a_unique_index_that_cannot_be_built_leaves_an_invalid_one(database: str) -> None:
     setup = f"{TABLES}; INSERT INTO buyers VALUES (1, 'a'), (2, 'a')"
     [one] = tried(database, "!CREATE UNIQUE INDEX CONCURRENTLY i ON buyers (name)", setup=setup)

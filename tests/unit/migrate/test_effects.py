@@ -41,6 +41,12 @@ PIECES = st.sampled_from(
         "CREATE FUNCTION f() RETURNS int LANGUAGE sql AS $body$ SELECT ';$$;' ; $body$",
         "SELECT 1 -- not; here",
         "SELECT /* nor; here */ 2",
+        "SELECT /* nor /* here; */ ; ' */ 3",
+        r"SELECT E'it\'s; fine', 'no \' || 'tag'",
+        "SELECT 1 AS a$b$c, 2 AS b$b$",
+        "CREATE RULE r AS ON INSERT TO t DO ALSO (SELECT ')'; SELECT 2)",
+        "CREATE FUNCTION g() RETURNS int BEGIN ATOMIC SELECT CASE WHEN true THEN 1 END; SELECT 2; END",
+        "SELECT CASE a WHEN 1 THEN 2 END FROM t",
     ]
 )
 

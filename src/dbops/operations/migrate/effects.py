@@ -116,24 +116,58 @@ def is_bookkeeping(statement: str) -> bool:
 
 
 def split(script: str) -> list[str]:
-    """Cut a script at its semicolons, but not inside of quotes, dollar quotes and comments."""
+    """Cut a script at its semicolons, as psql does: not inside of quotes, comments, parentheses and bodies of SQL."""
     found: list[str] = []
-    start = position = 0
-    for token in _TOKEN.finditer(script):
-        if token.start() < position:
-            continue
+    start = position = parentheses = begun = 0
+    while (token := _TOKEN.search(script, position)) is not None:
         position = token.end()
         match token[0]:
-            case ";":
+            case ";" if not parentheses and not begun:
                 found.append(script[start : token.start()].strip())
-                start = token.end()
+                start = position
+            case "(" | ")" as one:
+                parentheses = max(0, parentheses + (1 if one == "(" else -1))
+            case "/*":
+                position = _behind_comment(script, position)
             case opening if opening.startswith("$"):
-                end = script.find(opening, token.end())
+                end = script.find(opening, position)
                 position = len(script) if end < 0 else end + len(opening)
+            case word if word[0] in "bBcCeE" and word.isalpha() and not parentheses:
+                begun = _deeper(begun, word.upper(), of_routine=_ROUTINE.match(script, start) is not None)
             case _:
                 pass
     found.append(script[start:].strip())
     return [statement for statement in found if statement]
 
 
-_TOKEN = re.compile(r"""'(?:[^']|'')*'|"(?:[^"]|"")*"|--[^\n]*|/\*[\s\S]*?\*/|\$\w*\$|;""")
+_TOKEN = re.compile(
+    r"""(?<![\w$])[eE]'(?:[^'\\]|''|\\.)*'|'(?:[^']|'')*'|"(?:[^"]|"")*"|--[^\n]*|/\*
+    |(?<![\w$])\$(?:[A-Za-z_]\w*)?\$|[();]|\b(?:BEGIN|CASE|END)\b""",
+    re.VERBOSE | re.DOTALL | re.IGNORECASE,
+)
+_EDGE = re.compile(r"/\*|\*/")
+_ROUTINE = re.compile(r"\s*CREATE\s+(?:OR\s+REPLACE\s+)?(?:FUNCTION|PROCEDURE)\b", re.IGNORECASE)
+
+
+def _deeper(begun: int, word: str, *, of_routine: bool) -> int:
+    """Follow BEGIN ATOMIC ... END, which is not quoted."""
+    match word:
+        case "BEGIN" if of_routine:
+            return begun + 1
+        case "CASE" if begun:
+            return begun + 1
+        case "END" if begun:
+            return begun - 1
+        case _:
+            return begun
+
+
+def _behind_comment(script: str, position: int) -> int:
+    """Return where a comment ends: comments of PostgreSQL hold each other."""
+    depth = 1
+    while depth:
+        edge = _EDGE.search(script, position)
+        if edge is None:
+            return len(script)
+        depth, position = depth + (1 if edge[0] == "/*" else -1), edge.end()
+    return position

@@ -7,7 +7,7 @@ from dbops.engine.finding import Severity
 from dbops.operations.migrate.forecast import estimate
 from dbops.operations.migrate.forecast.codes import CODES
 from dbops.operations.migrate.forecast.facts import AEL, SHARE, Change, Hazard, Seen, Sizes, strength
-from dbops.operations.migrate.forecast.text import head, short
+from dbops.operations.migrate.forecast.text import head, plain, short
 
 Found = tuple[str, str, str]  # code, table, what is told
 
@@ -232,6 +232,7 @@ def _of_brief(one: Seen, change: Change) -> Iterator[Found]:
 
 _IF_NOT_EXISTS = re.compile(r"CREATE\s+(UNIQUE\s+)?INDEX\s+(CONCURRENTLY\s+)?IF\s+NOT\s+EXISTS", re.IGNORECASE)
 _RENAME_VALUE = re.compile(r"ALTER\s+TYPE\s+\S+\s+RENAME\s+VALUE", re.IGNORECASE)
+_CHANGES_IN_BLOCK = re.compile(r"DO\b[\s\S]*\b(?:UPDATE|DELETE|MERGE)\b", re.IGNORECASE)
 _RENAME_SCHEMA = re.compile(r"ALTER\s+SCHEMA\s+\S+\s+RENAME", re.IGNORECASE)
 
 
@@ -243,7 +244,7 @@ def _of_text(one: Seen) -> Iterator[Found]:
         yield "DBM139", "", "the old value is gone at once"
     if _RENAME_SCHEMA.match(one.text):
         yield "DBM111", "", "every name in it changes at once"
-    if head(one.text) in {"UPDATE", "DELETE", "WITH"}:
+    if head(one.text) in {"UPDATE", "DELETE", "MERGE", "WITH"} or _CHANGES_IN_BLOCK.match(plain(one.text)):
         for lock in one.locks:
             if lock.mode == "ROW EXCLUSIVE" and lock.kind in {"r", "p"}:
                 fires = f"; fires {', '.join(one.fires)}" if one.fires else ""

@@ -1,5 +1,6 @@
 """Run revisions on a clone, statement by statement, in the transactions that they ask for; tell what each one does."""
 
+import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import groupby
@@ -14,10 +15,12 @@ from dbops.operations.migrate.forecast import apart, diff, leaves, observe
 from dbops.operations.migrate.forecast.apart import Clone
 from dbops.operations.migrate.forecast.facts import SUE, Failure, Lock, Relation, Seen, strength
 from dbops.operations.migrate.forecast.script import Written
-from dbops.operations.migrate.forecast.text import head
+from dbops.operations.migrate.forecast.text import head, plain
 
 Held = frozenset[tuple[int, str]]
 
+_ALONE = (errors.ActiveSqlTransaction, errors.InvalidTransactionTermination)  # COMMIT within DO, or a procedure
+_TO_CLIENT = re.compile(r"\b(?:FROM\s+STDIN|TO\s+STDOUT)\b", re.IGNORECASE)
 _SCANS = "SELECT oid, pg_stat_get_numscans(oid) FROM unnest(%s::oid[]) AS t (oid)"
 
 
@@ -82,6 +85,8 @@ def _together(clone: Clone, group: Iterable[Written], within: _Transaction, foun
     with clone.work.transaction():
         for one in group:
             try:
+                if head(one.text) == "COPY" and _TO_CLIENT.search(plain(one.text)):
+                    raise errors.FeatureNotSupported("COPY waits for a client, and a revision has none")
                 clone.work.execute(one.text.encode())
             except psycopg.Error as error:
                 found.append(_failed(one, error))
@@ -121,7 +126,7 @@ def _outside(clone: Clone, group: Iterable[Written], existed: frozenset[int], fo
             _together(clone, [one], _Transaction(existed), found)
             continue
         except _RefusedError as refused:
-            if not isinstance(refused.error, errors.ActiveSqlTransaction):
+            if not isinstance(refused.error, _ALONE):
                 raise
             found.pop()
         before = observe.relations(clone.eye, observe.everything(clone.eye))
