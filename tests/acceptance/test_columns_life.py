@@ -18,20 +18,34 @@ UNLOOKED = through("soak", "statements", "clients", "backup", "rehearsal")
 _MAKE = """
 def upgrade() -> None:
     op.execute(\"\"\"CREATE TABLE users (id int PRIMARY KEY, name text NOT NULL DEFAULT 'no name', age varchar(3),
-        email text, visits int NOT NULL DEFAULT 0)\"\"\")
+        email text, visits int NOT NULL DEFAULT 0, code text NOT NULL DEFAULT gen_random_uuid() UNIQUE,
+        CHECK (code <> ''))\"\"\")
+    op.execute("CREATE INDEX users_code_lower ON users (lower(code)) WHERE visits = 0")
+    op.execute("CREATE TABLE badges (id int PRIMARY KEY, code text REFERENCES users (code))")
 
 
 def downgrade() -> None:
-    op.execute("DROP TABLE users")
+    op.execute("DROP TABLE badges, users")
 """
+_BADGES = "INSERT INTO badges SELECT id, code FROM users WHERE id % 10 = 0"
 _ROWS = f"""
     INSERT INTO users (id, name, age, email)
     SELECT n, 'first ' || n, n % 100, CASE WHEN n % 2 = 0 THEN 'u' || n END FROM generate_series(1, {ROWS}) n"""
 CHANGES = {
     "users-age": ("type", "--column", "age", "--type", "int", "--to", "age_v2"),
     "users-name": ("split-columns", "--column", "name", "--to", "given", "--to", "family"),
+    "users-code": ("rename-column", "--column", "code", "--to", "token"),
     "users-email": ("not-null", "--column", "email", "--fill", "'none-' || r.id"),
 }
+
+
+_STANDS = """
+    SELECT conrelid::regclass::text, conname::text, pg_get_constraintdef(oid) FROM pg_constraint
+     WHERE conrelid IN ('users'::regclass, 'badges'::regclass) AND convalidated AND contype <> 'p'
+    UNION SELECT 'users', indexrelid::regclass::text, split_part(pg_get_indexdef(indexrelid), ' USING ', 2)
+      FROM pg_index WHERE indrelid = 'users'::regclass AND indisvalid
+       AND NOT EXISTS (SELECT FROM pg_constraint WHERE conindid = indexrelid)
+     ORDER BY 1, 2"""
 
 
 def some(chance: Any) -> int:
@@ -63,6 +77,7 @@ NEW = (
     Client(
         "new writer",
         (
+            Ask("SELECT token FROM users WHERE token = %s", lambda r: (str(r.random()),)),
             Ask("UPDATE users SET age_v2 = %s WHERE id = %s", lambda r: (r.randrange(100), some(r))),
             Ask("UPDATE users SET given = %s, family = 'New' WHERE id = %s", lambda r: (f"n {r.random()}", some(r))),
             Ask(
@@ -88,6 +103,7 @@ def live(server: str, folder: Path) -> Generator[changing.Example]:
 def test_columns_change_beside_an_application_and_nothing_of_it_fails(live: changing.Example, dbops: Dbops) -> None:
     ask(dbops, live, "up", "--yes")
     live.execute(_ROWS)
+    live.execute(_BADGES)
     with under_load(live.app, OLD, long_read=LONG, long_read_s=LONG_S) as before:
         for change, words in CHANGES.items():
             about = ("--table", "public.users", "--change", change, "--impact", "none")
@@ -109,9 +125,15 @@ def test_columns_change_beside_an_application_and_nothing_of_it_fails(live: chan
         for change in CHANGES:
             ask(dbops, live, "contract", change, *UNLOOKED, "--yes")
     assert after.failures == {}
+    assert live.execute(_STANDS) == [
+        ("badges", "badges_token_fkey", "FOREIGN KEY (code) REFERENCES users(token)"),
+        ("users", "users_token_check", "CHECK ((token <> ''::text))"),
+        ("users", "users_token_key", "UNIQUE (token)"),
+        ("users", "users_token_lower", "btree (lower(token)) WHERE (visits = 0)"),
+    ]
     columns = live.execute(
-        "SELECT attname, attnotnull FROM pg_attribute"
-        " WHERE attrelid = 'users'::regclass AND attnum > 0 AND NOT attisdropped ORDER BY attname"
+        "SELECT attname, attnotnull FROM pg_attribute WHERE attrelid = 'users'::regclass AND attnum > 0"
+        " AND NOT attisdropped AND attname !~ '^dbops_gone_' ORDER BY attname"
     )
     assert columns == [
         ("age_v2", False),
@@ -119,7 +141,41 @@ def test_columns_change_beside_an_application_and_nothing_of_it_fails(live: chan
         ("family", False),
         ("given", False),
         ("id", True),
+        ("token", True),
         ("visits", True),
     ]
     assert live.execute("SELECT count(*) FROM users WHERE family = 'New'") > [(0,)]
     assert live.execute("SELECT tgname FROM pg_trigger WHERE tgname ~ 'dbops'") == []
+    _go_for_good(live, dbops)
+
+
+def _go_for_good(live: changing.Example, dbops: Dbops) -> None:
+    """What was put away comes back whole, goes again, and is dropped when its time is over."""
+    before = live.execute("SELECT max(version_num) FROM alembic_version")[0][0]
+    [(gone,)] = live.execute("SELECT attname FROM pg_attribute WHERE attname ~ '^dbops_gone_.*_code$'")
+    with under_load(live.app, NEW) as beside:
+        down = ("down", "--to", _before(live, "users-code"), "--yes")
+        ask(dbops, live, *down)
+        assert live.execute("SELECT count(*) FROM users WHERE code IS DISTINCT FROM token") == [(0,)]
+        ask(dbops, live, "verify", "users-code")
+        for change in ("users-code", "users-email"):
+            ask(dbops, live, "contract", change, *UNLOOKED, "--yes")
+    assert beside.failures == {}
+    assert live.execute("SELECT max(version_num) FROM alembic_version") == [(before,)]
+    ask(dbops, live, "contract", "users-code", "--write", "--yes")
+    kept = ask(dbops, live, "up", "--yes", code=None)
+    assert "column code of users was put away at" in str(kept)
+    text = f'COMMENT ON COLUMN users.{gone} IS \'{{"since": "2026-01-01"}}\''
+    live.execute(text)
+    ask(dbops, live, "up", "--yes")
+    assert live.execute("SELECT count(*) FROM pg_attribute WHERE attname ~ '^dbops_gone_.*_code$'") == [(0,)]
+
+
+def _before(live: changing.Example, change: str) -> str:
+    """Name the revision behind which a change was contracted."""
+    [text] = [
+        text
+        for file in live.history.glob("*.py")
+        if f'change = "{change}"' in (text := file.read_text(encoding="utf-8")) and 'phase = "contract"' in text
+    ]
+    return text.partition('down_revision = "')[2].partition('"')[0]

@@ -264,6 +264,7 @@ def test_names_may_be_weird(admin: Client) -> None:
     shaping.fill(admin, shape)
     assert clean(admin, shape)
     shaping.contract(admin, shape, change)
+    shaping.do(admin, shape.removal(change, "0 days"))
     found = rows(admin, """"Weird "" Table's" """, "*")
     assert found == [(1, "100%%"), (2, "x"), (3, "100%%")]
 

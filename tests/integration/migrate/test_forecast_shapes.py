@@ -9,6 +9,7 @@ from dbops.operations.migrate import effects
 from dbops.operations.migrate.forecast import check, phases, trial
 from dbops.operations.migrate.forecast.facts import Sizes
 from dbops.operations.migrate.forecast.script import Written
+from dbops.operations.migrate.shapes import belongings
 from dbops.operations.migrate.shapes.columns import Columns, New
 from dbops.operations.migrate.shapes.constraint import Constraint
 from dbops.operations.migrate.shapes.dropped import Dropped
@@ -36,6 +37,19 @@ SHAPES: Mapping[str, Shape] = {
         ORDERS, (New("c", "uuid", not_null=True, default="gen_random_uuid()"),), up={"c": "gen_random_uuid()"}
     ),
     "a rename": Columns(ORDERS, (New("sum", "int", True, "0"),), ("total",), {"sum": "r.total"}, {"total": "r.sum"}),
+    "a rename with what stands on it": Columns(
+        ORDERS,
+        (New("sum", "int", True, "0"),),
+        ("total",),
+        {"sum": "r.total"},
+        {"total": "r.sum"},
+        carry=(
+            Constraint(ORDERS, "k", "UNIQUE (sum, id)"),
+            Index(ORDERS, "i", "(abs(sum)) WHERE sum > 0"),
+            Constraint(ORDERS, "c", "CHECK (sum >= 0)"),
+            Constraint(ORDERS, "f", TO_BUYERS % "sum"),
+        ),
+    ),
     "a type": Columns(ORDERS, (New("big", "bigint"),), ("total",), {"big": "r.total"}, {"total": "r.big::int"}),
     "not null": NotNull(ORDERS, "note", "''"),
     "check": Constraint(ORDERS, "c", "CHECK (total > 0)"),
@@ -68,7 +82,8 @@ def written(statements: tuple[Do, ...]) -> list[Written]:
 def test_expand_hurts_nobody(database: str, name: str) -> None:
     with rows(database) as connection:
         connection.execute(SHOP)
-    found = trial.tried(database, {"expand": written(SHAPES[name].expand("change"))}, {"expand"})
+    built = [do for one in belongings.carried(SHAPES[name]) for do in belongings.build("change", one)]
+    found = trial.tried(database, {"expand": written((*SHAPES[name].expand("change"), *built))}, {"expand"})
     assert found.error is None
     hazards = [*check.hazards(found.seen, Sizes()), *phases.hazards("expand", "expand", found.seen)]
     assert [one.message for one in hazards if one.severity is not Severity.INFO] == []

@@ -12,11 +12,11 @@ from alembic import context, op
 from dbops.engine import clock
 from dbops.operations.migrate import effects
 from dbops.operations.migrate.shapes.columns import Columns
-from dbops.operations.migrate.shapes.dropped import Dropped
 from dbops.operations.migrate.shapes.generated import Generated
 from dbops.operations.migrate.shapes.index import Index
 from dbops.operations.migrate.shapes.not_null import NotNull
 from dbops.operations.migrate.shapes.retired import KEEP
+from dbops.operations.migrate.shapes.retiring import Retiring
 from dbops.operations.migrate.shapes.shape import Do, OldNames, Shape
 
 _NO_READER = """
@@ -106,12 +106,12 @@ def contract(change: str, shape: Shape) -> None:
     _do(shape.contract(change), several=_several(shape))
 
 
-def put_back(change: str, shape: Dropped) -> None:
+def put_back(change: str, shape: Retiring) -> None:
     """For the downgrade of a contraction that put something out of the way: bring it back."""
     _do(shape.put_back(change))
 
 
-def remove(change: str, shape: Dropped, keep: str = KEEP) -> None:
+def remove(change: str, shape: Retiring, keep: str = KEEP) -> None:
     """Drop for good what was put out of the way, once it was there for `keep`; nothing brings that back."""
     _do(shape.removal(change, keep))
 

@@ -15,7 +15,7 @@ from dbops.errors import Refused, UsageError
 from dbops.operations.migrate import history, record
 from dbops.operations.migrate.facts import History, Revision
 from dbops.operations.migrate.life import Life, Place, State
-from dbops.operations.migrate.shapes import exchanging
+from dbops.operations.migrate.shapes import exchanging, retiring
 from dbops.operations.migrate.shapes.shape import Comparison, Shape
 from dbops.stores import ledger, postgres
 from dbops.stores.postgres import Connection
@@ -187,7 +187,9 @@ def expanded(known: Known, change: str) -> tuple[Change, Shape]:
     if found.contracted:
         raise Refused(
             f"change {change} is contracted: its old names are gone",
-            hint="only a restore to a point in time brings them back: dbops pitr plan",
+            hint="what was put away comes back by the downgrade of its contraction: dbops migrate down"
+            if retiring.comes_back(found.shape)
+            else "only a restore to a point in time brings them back: dbops pitr plan",
             target=known.target,
         )
     if found.rolled_back:

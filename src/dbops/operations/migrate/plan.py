@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 from dbops.engine.plan import Plan, Risk, Statement, Step, Verbatim, qualified
 from dbops.operations.migrate.facts import BASE, Database, History, Invalid, Revision
+from dbops.operations.migrate.shapes import retiring
 from dbops.operations.migrate.shapes.constraint import Constraint
-from dbops.operations.migrate.shapes.dropped import Dropped
 from dbops.operations.migrate.shapes.enums import EnumValue
 from dbops.operations.migrate.shapes.guarded import partition_name
 from dbops.operations.migrate.shapes.index import Index
@@ -133,7 +133,7 @@ def _locking(tables: Sequence[str]) -> tuple[str, ...]:
 def _for_good(revision: Revision) -> Iterable[str]:
     """Tell what no statement takes back."""
     match revision.phase, revision.shape:
-        case "contract", Dropped():
+        case "contract", shape if retiring.retires(shape):
             yield "puts it out of the way, with all that is in it; what drops it for good is a later revision"
         case "contract", _:
             yield "not reversible: what it removes is brought back by nothing but a backup"

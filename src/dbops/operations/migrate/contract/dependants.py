@@ -55,7 +55,12 @@ _DEPENDS: LiteralString = """
            coalesce(k.conname, t.tgname, p.proname)::text,
            coalesce(w.ev_class, k.conrelid, t.tgrelid, x.indrelid, s.stxrelid, g.adrelid, l.polrelid)
                IN (SELECT oid FROM tables),
-           k.contype::text, g.adnum IS NOT NULL AND ga.attgenerated <> '', c.relkind::text, v.relkind::text,
+           k.contype::text, NOT %(whole)s AND EXISTS (
+               SELECT FROM pg_catalog.pg_constraint o WHERE k.contype = 'f' AND o.contype = 'f' AND o.convalidated
+                  AND o.oid <> k.oid AND o.conrelid = k.conrelid AND o.confrelid = k.confrelid AND o.conkey = k.conkey
+                  AND NOT EXISTS (SELECT FROM pg_catalog.pg_attribute oa WHERE oa.attrelid = o.confrelid
+                                     AND oa.attnum = ANY (o.confkey) AND oa.attname = ANY (%(columns)s))),
+           g.adnum IS NOT NULL AND ga.attgenerated <> '', c.relkind::text, v.relkind::text,
            coalesce(x.indisreplident, kx.indisreplident, false)
       FROM needed n
       LEFT JOIN pg_catalog.pg_rewrite w ON n.classid = 'pg_catalog.pg_rewrite'::regclass AND w.oid = n.objid
@@ -157,14 +162,14 @@ def observe(connection: Connection, old: Old, oid: int) -> tuple[Dependant, ...]
 
 
 def _judged(row: tuple[Any, ...], *, whole: bool) -> Iterator[Dependant]:
-    what, kind, name, own, contype, generated, relkind, of, identifies = row
+    what, kind, name, own, contype, has_twin, generated, relkind, of, identifies = row
     if name is not None and names.is_ours(name):
         return
     match kind:
         case _ if identifies and not whole:
             yield Dependant(f"replica identity: {what}")
         case "pg_constraint" | "pg_catalog.pg_constraint":
-            yield Dependant(what, goes_along=bool(own) or contype == "c")
+            yield Dependant(what, goes_along=bool(own) or contype == "c" or has_twin)
         case "pg_class":
             yield Dependant(what, goes_along=relkind in {"i", "I", "S"})
         case "pg_attrdef":

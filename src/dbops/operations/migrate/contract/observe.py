@@ -12,7 +12,7 @@ from dbops.operations.migrate.contract.facts import BASELINE, REHEARSED, Backups
 from dbops.operations.migrate.contract.uses import Old
 from dbops.operations.migrate.life import Life, Place, State
 from dbops.operations.migrate.open_changes import Work
-from dbops.operations.migrate.shapes.dropped import Dropped
+from dbops.operations.migrate.shapes import retiring
 from dbops.stores.postgres import Connection
 
 _CONFLICTS = "SELECT count(*) FROM dbops.conflicts WHERE change = %s AND (%s::timestamptz IS NULL OR at >= %s)"
@@ -47,7 +47,7 @@ def observe(config: Config, work: Work, run: Run, now: datetime, backups: Backup
         checksum.of(change.id, shape),
         old,
         compares=bool(shape.comparisons()),
-        kept=isinstance(shape, Dropped),
+        kept=retiring.retires(shape),
         compared=_proof(change.life, COMPARED, here),
         triggers=triggers.digest(connection, change.id, tables),
         conflicts=_conflicts(connection, change.id, switched),

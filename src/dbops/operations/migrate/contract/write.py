@@ -14,7 +14,7 @@ from dbops.operations.migrate.contract import check, looking, plan, written
 from dbops.operations.migrate.contract.apply import Doing, apply, prove_overrides, write_whole
 from dbops.operations.migrate.contract.facts import Backups, Gate
 from dbops.operations.migrate.open_changes import Change, Known, Work
-from dbops.operations.migrate.shapes.dropped import Dropped
+from dbops.operations.migrate.shapes import retiring
 
 REMOVE = "remove"
 
@@ -36,7 +36,7 @@ def write(
     title = f"write the revision that contracts {change}"
     with open_changes.connected(config, path, target, run) as (known, _):
         found = open_changes.one(known, change)
-    if found.contracted and isinstance(found.shape, Dropped):
+    if found.contracted and retiring.retires(found.shape):
         yield _removal(config, path, known, found)
         return
     if (why := looking.nothing_left(config, path, target, run, change)) is not None:
@@ -87,7 +87,7 @@ def _written(file: Path, text: str) -> Callable[[Step[plan.Action]], None]:
 
 def _contraction(config: Config, path: Path, work: Work) -> tuple[Path, str]:
     summary = work.change.expand.summary if work.change.expand is not None else ""
-    back = "put_back(change, shape)" if isinstance(work.shape, Dropped) else None
+    back = "put_back(change, shape)" if retiring.comes_back(work.shape) else None
     about = f"Contract {work.change.id}: {summary}"
     return _text(config, path, work.known, work.change, phase="contract", about=about, back=back)
 

@@ -1,12 +1,14 @@
 """What the backfill of a change will set off: it is no statement of a revision, but it comes with it."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, LiteralString
 
+from dbops.operations.migrate import effects
 from dbops.operations.migrate.facts import Revision
 from dbops.operations.migrate.forecast import estimate
 from dbops.operations.migrate.forecast.facts import Line, Sizes
-from dbops.operations.migrate.shapes import names
+from dbops.operations.migrate.forecast.script import Written
+from dbops.operations.migrate.shapes import belongings, names
 from dbops.stores.postgres import Connection
 
 _TABLE: LiteralString = """
@@ -21,6 +23,7 @@ _TABLE: LiteralString = """
                    FROM pg_publication_tables p
                   WHERE p.schemaname = n.nspname AND p.tablename = c.relname ORDER BY p.pubname)
       FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.oid = to_regclass(%s)"""
+_APART = 1_000_000  # transactions of their own, behind those of the revision
 _ON_UPDATE, _ON_INSERT = 16, 4  # bits of pg_trigger.tgtype
 
 
@@ -49,6 +52,22 @@ def lines(clone: Connection, revisions: Iterable[Revision], sizes: Sizes) -> Ite
                 *(f"feeds publication {publication}" for publication in publications),
             ),
         )
+
+
+def built(revisions: Iterable[Revision], written: Mapping[str, list[Written]]) -> dict[str, list[Written]]:
+    """Put what a backfill builds behind its rows behind the statements of its revision: it is tried as they are."""
+    found = {revision: list(statements) for revision, statements in written.items()}
+    for one in revisions:
+        statements = found.get(one.id)
+        if statements is None or one.phase != "expand" or one.change is None:
+            continue
+        for each in belongings.carried(one.shape):
+            for do in belongings.build(one.change, each):
+                text = f"{do.sql}\n{effects.ASKED}" if do.asks else do.sql
+                number = len(statements) + 1
+                alone = do.alone or do.asks
+                statements.append(Written(one.id, number, text, None if alone else _APART + number))
+    return found
 
 
 def _table(clone: Connection, name: str, event: int) -> tuple[str, list[str], list[str]] | None:

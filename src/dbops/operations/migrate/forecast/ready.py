@@ -48,7 +48,7 @@ def on_clone(dsn: str, known: History, written: Mapping[str, list[Written]], siz
     """Run revisions on a clone, and judge what was seen."""
     target = known.target
     with postgres.translated(target):
-        tried = trial.tried(dsn, written, written.keys() - sizes_.empty)
+        tried = trial.tried(dsn, backfills.built(known.revisions, written), written.keys() - sizes_.empty)
         hazards = check.hazards(tried.seen, sizes_)
         lines = told.lines(tried.seen, hazards, sizes_)
         meeting_rows = [one for one in known.revisions if one.id in written.keys() - sizes_.empty]

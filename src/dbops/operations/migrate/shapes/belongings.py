@@ -76,7 +76,7 @@ def build(change: str, one: Belonging) -> tuple[Do, ...]:
 
 def ensure(change: str, carry: Sequence[Belonging]) -> tuple[Do, ...]:
     """Build what is missing, as where no backfill ever ran: a fresh database."""
-    return tuple(_unless(is_there(one), do) for one in carry for do in build(change, one))
+    return tuple(unless(is_there(one), do) for one in carry for do in build(change, one))
 
 
 def remove(table: str, carry: Sequence[Belonging]) -> tuple[Do, ...]:
@@ -106,7 +106,7 @@ def _index_of_key(one: Constraint) -> Index:
     return Index(one.table, one.name, keys.Key(one.table, one.name, one.definition, ()).indexed, unique=True)
 
 
-def _unless(condition: str, do: Do) -> Do:
+def unless(condition: str, do: Do) -> Do:
     """Let the database say whether a statement is still to be run."""
     if do.asks:
         return Do(f"SELECT asked.text\n  FROM (\n{do.sql}\n) AS asked (text)\n WHERE NOT {condition}", asks=True)

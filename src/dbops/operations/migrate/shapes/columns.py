@@ -5,9 +5,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from dbops.engine.plan import literal
-from dbops.operations.migrate.shapes import belongings, dual
+from dbops.operations.migrate.shapes import away, belongings, dual, names, retired
 from dbops.operations.migrate.shapes.adds import NoSwap
 from dbops.operations.migrate.shapes.belongings import Belonging
+from dbops.operations.migrate.shapes.constraint import Constraint
 from dbops.operations.migrate.shapes.filled import let_no_nulls_in, prove_no_nulls
 from dbops.operations.migrate.shapes.guarded import block, oid, quoted
 from dbops.operations.migrate.shapes.pair import Dual
@@ -112,25 +113,59 @@ class Columns(NoSwap):
                 forward,
                 Comparison(self.table, self._keys("false"), "back"),
             )  # there is no old name to lead back to
-        back = f"({self._dual.differs_down})" + (f" AND ({self._dual.differs_up})" if self.lossy else "")
-        return (forward, Comparison(self.table, self._keys(back), "back"))
+        return (forward, Comparison(self.table, self._keys(self._differs_back), "back"))
 
     def contract(self, change: str) -> tuple[Do, ...]:
         late = self.new if self.old else tuple(one for one in self.new if one.name in self.up)
         not_null = tuple(one.name for one in late if one.not_null)
-        actions = [f"DROP COLUMN {quoted(name)}" for name in self.old]
-        actions += [
+        actions = [
             f"ALTER COLUMN {quoted(one.name)} SET DEFAULT {one.default}" for one in late if self.old and one.default
         ]
         return (
             *prove_no_nulls(change, self.table, not_null),
             *belongings.ensure(change, self.carry),
-            *(dual.remove(change, self.table) if self.old else ()),
-            *self._keep_sequences(),
-            *((Do(f"ALTER TABLE {self.table} {', '.join(reversed(actions))}"),) if actions else ()),
+            *(self._put_away(change) if self.old else ()),
+            *((Do(f"ALTER TABLE {self.table} {', '.join(actions)}"),) if actions else ()),
             *let_no_nulls_in(change, self.table, not_null),
             *belongings.take_key(self.carry),
         )
+
+    def _put_away(self, change: str) -> tuple[Do, ...]:
+        return (
+            dual.give_back(change, self.table),
+            *dual.remove(change, self.table),
+            *self._keep_sequences(),
+            away.put_away(change, self.table, self.old),
+        )
+
+    @property
+    def takes_key(self) -> bool:
+        """Say whether the primary key changes hands: what refers to it by then cannot be led back."""
+        return any(one.kind == belongings.KEY for one in self.carry if isinstance(one, Constraint))
+
+    def put_back(self, change: str) -> tuple[Do, ...]:
+        """Take contract back: the old columns are written again, and hold what new clients have written meanwhile."""
+        back = [f"ALTER COLUMN {quoted(one.name)} DROP DEFAULT" for one in self.new if one.default is not None]
+        back += [f"ALTER COLUMN {quoted(one.name)} DROP NOT NULL" for one in self.new if one.not_null]
+        follows = quoted(names.name("up_update", change, self.table))  # would change the new by what is led back
+        return (
+            away.bring_back(change, self.table, self.old),
+            *self._keep_sequences(back=True),
+            *((Do(f"ALTER TABLE {self.table} {', '.join(back)}"),) if back else ()),
+            dual.give_back(change, self.table),
+            *dual.remove(change, self.table),
+            *dual.install(change, self._dual),
+            Do(f"ALTER TABLE {self.table} DISABLE TRIGGER {follows}"),
+            away.fill_back(self.table, self.down, self._differs_back),
+            *away.stand_again(change, self.table, self.old),
+            Do(f"ALTER TABLE {self.table} ENABLE ALWAYS TRIGGER {follows}"),
+            away.forget(self.table, self.old),
+        )
+
+    def removal(self, change: str, keep: str = retired.KEEP) -> tuple[Do, ...]:
+        """Drop the old columns for good, when `keep` is over."""
+        every = [retired.remove_column(change, self.table, name, keep) for name in self.old]
+        return tuple(do for one in every for do in one)
 
     def old_names(self) -> OldNames | None:
         return OldNames(self.table, self.old) if self.old else None
@@ -139,6 +174,10 @@ class Columns(NoSwap):
     def _dual(self) -> Dual:
         types = {one.name: one.type for one in self.new}
         return Dual(self.table, self.old, tuple(types), self.up, self.down, types)
+
+    @property
+    def _differs_back(self) -> str:
+        return f"({self._dual.differs_down})" + (f" AND ({self._dual.differs_up})" if self.lossy else "")
 
     @property
     def _unfilled(self) -> str:
@@ -157,11 +196,12 @@ class Columns(NoSwap):
         default = f" DEFAULT {one.default}" if one.default is not None else ""
         return f"{quoted(one.name)} {one.type}{default}{' NOT NULL' if one.not_null else ''}"
 
-    def _keep_sequences(self) -> tuple[Do, ...]:
+    def _keep_sequences(self, *, back: bool = False) -> tuple[Do, ...]:
         """A sequence goes with the column that owns it: the default of the new one may go on to use it."""
         if not self.old or len(self.new) != 1 or "nextval" not in (self.new[0].default or ""):
             return ()
-        old = f"ARRAY[{', '.join(map(literal, self.old))}]::text[]"
+        of, to = ((self.new[0].name,), self.old[0]) if back else (self.old, self.new[0].name)
+        old = f"ARRAY[{', '.join(map(literal, of))}]::text[]"
         return (
             Do(
                 block(f"""DECLARE
@@ -175,7 +215,7 @@ BEGIN
            AND a.attname = ANY({old})
            AND EXISTS (SELECT FROM pg_catalog.pg_class c WHERE c.oid = d.objid AND c.relkind = 'S')
     LOOP
-        EXECUTE format('ALTER SEQUENCE %s OWNED BY {_in_format(self.table, self.new[0].name)}', one.sequence);
+        EXECUTE format('ALTER SEQUENCE %s OWNED BY {_in_format(self.table, to)}', one.sequence);
     END LOOP;
 END""")
             ),
