@@ -110,7 +110,7 @@ def test_the_plan_shows_the_file_and_writes_none(live: changing.Example, dbops: 
 
 def test_a_change_without_its_impact_is_refused(live: changing.Example, dbops: Dbops) -> None:
     code, told = new(dbops, live, *RENAME, *WHY[:2])
-    assert (code, told["findings"][0]["message"]) == (2, "--impact is missing")
+    assert (code, told["findings"][0]["message"]) == (2, "rename-column needs --impact")
 
 
 def test_the_kinds_are_listed(dbops: Dbops) -> None:

@@ -45,8 +45,8 @@ def verbs(app: typer.Typer) -> None:
         app,
         "new",
         "dbops migrate new",
-        "dbops migrate new rename-column --target audit --table public.events --column actor --to actor_name"
-        ' --change events-actor-name --impact "reads and writes go on under both names"',
+        "dbops migrate new rename-column --target agent_studio --table public.users --column display_name"
+        ' --to full_name --change users-full-name --impact "both names work until January"',
     )(new)
 
 
@@ -82,9 +82,9 @@ def new(
     if kind is None:
         return _listed()
     wanted = Wanted(
-        target=_needed(target, "--target"),
-        change=_needed(name_of_change, "--change"),
-        impact=_needed(impact, "--impact"),
+        target=target or "",
+        change=name_of_change or "",
+        impact=impact or "",
         kind=kind,
         table=table or "",
         column=tuple(column or ()),
@@ -106,9 +106,10 @@ def new(
 
 
 def _written(asked: AskedChange, wanted: "Wanted", revision: str | None) -> Result:
-    from dbops.operations.migrate.scaffold import ready
+    from dbops.operations.migrate.scaffold import kinds, ready
     from dbops.stores import databases
 
+    kinds.refuse_options(kinds.named(wanted.kind), wanted)
     loaded = asked.load()
     databases.targets(loaded.config, (wanted.target,))
     opening = partial(ready.new, loaded.config, loaded.path, wanted, now=clock.now(), revision=revision)
@@ -143,13 +144,8 @@ def _listed() -> Result:
     lines: list[Line] = []
     for one in told:
         lines += [Line(f"{one.kind}: {one.about}", Tone.STRONG), Line(one.example, Tone.FAINT, indent=4)]
-    return Result({"kinds": told}, tuple(lines))
-
-
-def _needed(told: str | None, option: str) -> str:
-    if told is None:
-        raise UsageError(f"{option} is missing", hint="dbops migrate new --help")
-    return told
+    last = Line("each is typed as: dbops migrate new KIND --target NAME --change NAME --impact TEXT ...")
+    return Result({"kinds": told}, (*lines, last))
 
 
 def _pairs(told: list[str] | None, option: str) -> dict[str, str]:

@@ -9,6 +9,7 @@ from dbops.engine.finding import Finding
 from dbops.errors import UsageError
 
 _NEAR = 3
+_MOST_TOLD = 25
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,4 +131,8 @@ class Kind:
 
 def near(name: str, others: Mapping[str, object] | tuple[str, ...]) -> str:
     found = get_close_matches(name, list(others), _NEAR, 0.5)
-    return f"; near it: {', '.join(found)}" if found else f"; there are: {', '.join(sorted(others)[:8])}"
+    if found:
+        return f"; near it: {', '.join(found)}"
+    every = sorted(others)
+    more = f" and {len(every) - _MOST_TOLD} more" if len(every) > _MOST_TOLD else ""
+    return f"; there are: {', '.join(every[:_MOST_TOLD])}{more}" if every else "; there is none"

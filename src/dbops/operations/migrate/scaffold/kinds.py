@@ -27,13 +27,18 @@ def named(name: str) -> Kind:
 
 def refuse_options(kind: Kind, wanted: Wanted) -> None:
     """An option that a kind does not know is a mistake, and so is one that is missing."""
-    for name in kind.needs:
-        if not getattr(wanted, name):
-            raise UsageError(f"{kind.name} needs {option(name)}", hint=kind.example or "dbops migrate new --help")
+    missing = [option(name) for name in ("target", "change", "impact", *kind.needs) if not getattr(wanted, name)]
+    if missing:
+        raise UsageError(f"{kind.name} needs {', '.join(missing)}", hint=typed(kind))
     known = {*kind.needs, *kind.takes, "target", "change", "impact", "kind"}
     for name in Wanted.__dataclass_fields__:
         if name not in known and getattr(wanted, name):
-            raise UsageError(f"{kind.name} takes no {option(name)}", hint=kind.example or "dbops migrate new --help")
+            raise UsageError(f"{kind.name} takes no {option(name)}", hint=typed(kind))
+
+
+def typed(kind: Kind) -> str:
+    """Write an example as it is typed."""
+    return f'dbops migrate new {kind.name} --target NAME --change NAME --impact "..." {kind.example}'
 
 
 def option(name: str) -> str:

@@ -1,7 +1,6 @@
 """A new revision, ready to be written. It changes a folder only: the database is asked, where it can be reached."""
 
 import os
-import re
 from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -15,13 +14,12 @@ from dbops.engine.run import Run
 from dbops.errors import DbopsError, Refused, Unreachable, UsageError
 from dbops.operations.migrate import history
 from dbops.operations.migrate.facts import History
-from dbops.operations.migrate.scaffold import kinds, text
-from dbops.operations.migrate.scaffold.facts import Known, Wanted
+from dbops.operations.migrate.scaffold import kinds, naming, text, trying
+from dbops.operations.migrate.scaffold.facts import Draft, Kind, Wanted
 from dbops.operations.migrate.scaffold.observe import observe, unseen
 from dbops.operations.migrate.scaffold.plan import WriteRevision, plan
 from dbops.stores import postgres
 
-_CHANGE = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}")
 _PATIENCE = timedelta(seconds=5)
 
 
@@ -31,15 +29,12 @@ def new(
 ) -> Generator[Ready[WriteRevision]]:
     """Plan the file behind the head. Takes no lock: a file that is there already is never overwritten."""
     kind = kinds.named(wanted.kind)
-    _refuse(wanted)
     kinds.refuse_options(kind, wanted)
+    naming.refuse(wanted, revision)
     place, name = history.folder(config, path), history.section(config, wanted.target)
     known = history.read(place, name, wanted.target)
     _refuse_twice(known, wanted)
-    live, findings = _looked_up(config, wanted, run)
-    if live.table is not None:
-        wanted = replace(wanted, table=live.table.name)
-    draft = kind.write(wanted, live)
+    wanted, draft, findings = _drafted(config, kind, wanted, run)
     id = revision or _next(known, now)  # noqa: A001  # Alembic's word
     if id in known.ids:
         raise UsageError(f"{known.target} has a revision {id} already", hint="--revision ID, or none")
@@ -57,15 +52,6 @@ def new(
     yield Ready(planned, do, findings=(*findings, *draft.findings))
 
 
-def _refuse(wanted: Wanted) -> None:
-    if not _CHANGE.fullmatch(wanted.change):
-        raise UsageError(
-            f"{wanted.change!r} is no name of a change", hint="small letters, digits, `-`, `_` and `.`: --change NAME"
-        )
-    if not wanted.impact.strip():
-        raise UsageError("--impact has to say what the change means for the application", hint='--impact "..."')
-
-
 def _refuse_twice(known: History, wanted: Wanted) -> None:
     for one in known.revisions:
         if one.change == wanted.change:
@@ -76,17 +62,22 @@ def _refuse_twice(known: History, wanted: Wanted) -> None:
             )
 
 
-def _looked_up(config: Config, wanted: Wanted, run: Run) -> tuple[Known, tuple[Finding, ...]]:
-    """Ask the live database; without one, the author has to know more."""
+def _drafted(config: Config, kind: Kind, wanted: Wanted, run: Run) -> tuple[Wanted, Draft, tuple[Finding, ...]]:
+    """Ask the live database, and let it judge what was typed; without one, the author has to know more."""
     try:
         with postgres.connect(
             config.postgres[wanted.target], run, target=wanted.target, connect_timeout=_PATIENCE
         ) as connection:
-            return observe(connection, wanted), ()
+            live = observe(connection, wanted)
+            if live.table is not None:
+                wanted = replace(wanted, table=live.table.name)
+            draft = kind.write(wanted, live)
+            trying.refuse(connection, wanted, live)
+            return wanted, draft, ()
     except Unreachable as error:
         told = f"the database was not asked for the table: {error.message}"
         found = Finding(Severity.INFO, "not-looked-up", wanted.target, told, "check names, type and default yourself")
-        return unseen(wanted), (found,)
+        return wanted, kind.write(wanted, unseen(wanted)), (found,)
 
 
 def _next(known: History, now: datetime) -> str:

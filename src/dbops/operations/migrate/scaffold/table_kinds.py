@@ -53,7 +53,7 @@ KINDS = (
         needs=("table", "to"),
         takes=(),
         write=_rename,
-        example='dbops migrate new rename-table --table public.users --to people --impact "..."',
+        example="--table public.users --to people",
     ),
     Kind(
         "replace-table",
@@ -61,6 +61,6 @@ KINDS = (
         needs=("table", "to"),
         takes=("definition", "up", "down"),
         write=_replace,
-        example='dbops migrate new replace-table --table public.users --to users_v2 --impact "..."',
+        example="--table public.users --to users_v2",
     ),
 )
