@@ -100,6 +100,22 @@ CATALOGUE = (
         READ,
         ("DBM113",),
     ),
+    Row(
+        'ALTER TABLE buyers ALTER name TYPE text COLLATE "C"',
+        {"buyers": AE, "buyers_name": AE},
+        (),
+        ("buyers",),
+        ("DBM141",),
+        before="CREATE INDEX buyers_name ON buyers (name)",
+    ),
+    Row(
+        "ALTER DOMAIN small ADD CHECK (value < 9)",
+        on("buyers", mode=S),
+        (),
+        ("buyers",),
+        ("DBM141",),
+        before="DROP DOMAIN IF EXISTS small CASCADE; CREATE DOMAIN small AS int; ALTER TABLE buyers ADD size small",
+    ),
     # NULL and defaults
     Row("ALTER TABLE orders ALTER total SET NOT NULL", ORDERS, (), READ, ("DBM114",)),
     Row(
@@ -241,6 +257,11 @@ CATALOGUE = (
     Row("REFRESH MATERIALIZED VIEW sums", {"sums": AE, "sums_id_idx": AE}, ("sums",), ("buyers", "sums"), ("DBM134",)),
     Row("REFRESH MATERIALIZED VIEW CONCURRENTLY sums", on("sums", mode=E), (), ("buyers", "sums")),
     Row("DROP TABLE loose", LOOSE, codes=("DBM135",)),
+    Row("DROP VIEW names", on("names"), codes=("DBM142",), before="CREATE VIEW names AS SELECT name FROM buyers"),
+    Row(
+        "DROP VIEW names; CREATE VIEW names AS SELECT id, name FROM buyers",
+        before="CREATE VIEW names AS SELECT name FROM buyers",
+    ),
     Row("DROP MATERIALIZED VIEW sums", {"sums": AE, "sums_id_idx": AE}, codes=("DBM135",)),
     # What only several statements do
     Row(

@@ -7,7 +7,7 @@ from dbops.engine.finding import Severity
 from dbops.operations.migrate.forecast import estimate
 from dbops.operations.migrate.forecast.codes import CODES
 from dbops.operations.migrate.forecast.facts import AEL, SHARE, Change, Hazard, Seen, Sizes, strength
-from dbops.operations.migrate.forecast.text import head, plain, short
+from dbops.operations.migrate.forecast.text import head, made_anew, plain, short
 
 Found = tuple[str, str, str]  # code, table, what is told
 
@@ -16,8 +16,10 @@ def hazards(seen: Sequence[Seen], sizes: Sizes) -> tuple[Hazard, ...]:
     """Judge statements, and the transactions that they share. What meets only empty tables is harmless."""
     found: list[Hazard] = []
     told_before: set[tuple[object, ...]] = set()
-    for one in seen:
+    for place, one in enumerate(seen):
         for code, table, told in dict.fromkeys(_of(one)):
+            if code == "DBM142" and made_anew(table, _behind(seen[place:])):
+                continue
             again = (code, one.revision, one.transaction, table)
             if CODES[code].severity is Severity.INFO and again in told_before:
                 continue  # the transaction has that lock already
@@ -25,6 +27,13 @@ def hazards(seen: Sequence[Seen], sizes: Sizes) -> tuple[Hazard, ...]:
             found += _hazard(one, code, table, told, sizes)
     found += _of_transactions(seen, sizes)
     return tuple(sorted(found, key=lambda one: (_place(seen, one), one.code)))
+
+
+def _behind(seen: Sequence[Seen]) -> list[str]:
+    """Return the statements that follow the first one in its transaction."""
+    first = seen[0]
+    place = (first.revision, first.transaction)
+    return [one.text for one in seen[1:] if first.transaction is not None and (one.revision, one.transaction) == place]
 
 
 def versions(revision: str, here: int, there: int) -> Iterator[Hazard]:
@@ -75,11 +84,13 @@ def _of(one: Seen) -> Iterator[Found]:
     if one.failed is not None:
         yield from _of_failure(one)
         return
-    yield from _rewrites(one)
-    yield from _scans(one)
+    known = [*_rewrites(one), *_scans(one)]
     for change in one.changes:
-        yield from _of_change(one, change)
-    yield from _of_text(one)
+        known += _of_change(one, change)
+    known += _of_text(one)
+    yield from known
+    if not known:
+        yield from _unexplained(one)
     for index in one.broken:
         yield "DBM144", "", f"index {index} is invalid"
 
@@ -156,6 +167,16 @@ def _scans(one: Seen) -> Iterator[Found]:
             yield from ((code, about, f"{about} is read whole{why}") for code, about, why in _why_scanned(one, table))
 
 
+def _unexplained(one: Seen) -> Iterator[Found]:
+    """A scan under a lock of its own whose reason no rule knows is none the better for it."""
+    if head(one.text) in _OWN_SCANS:
+        return
+    own = {lock.relation for lock in one.locks if not lock.held and strength(lock.mode) >= strength(SHARE)}
+    for table in one.scanned:
+        if table in own:
+            yield "DBM141", table, f"{table} is read whole"
+
+
 def _why_scanned(one: Seen, table: str) -> Iterator[Found]:
     fresh = bool(_with(one, "column added", table))
     keys = _with(one, "constraint added", table)
@@ -200,8 +221,8 @@ def _of_change(one: Seen, change: Change) -> Iterator[Found]:
                 yield "DBM117", table, told  # a partitioned table that adopts those of its partitions reads nothing
         case "constraint dropped" if "f" in change.about and change.told:
             yield "DBM119", change.told, f"{name} between {table} and {change.told} goes"
-        case "dropped" if change.about & {"r", "p", "m"}:
-            yield "DBM135", table, f"{table} goes"
+        case "dropped" if change.about & {"r", "p", "v", "m"}:
+            yield "DBM142" if "v" in change.about else "DBM135", table, f"{table} goes"
         case _:
             yield from _of_brief(one, change)
 

@@ -300,6 +300,19 @@ CODES = {
         ),
         Code("DBM140", "a new table with a foreign key stops the writers of the table it refers to", _SHORT, INFO),
         Code(
+            "DBM141",
+            "a table is read whole under a lock that stops its writers, for a reason that no other code names",
+            "look for a form with NOT VALID or CONCURRENTLY; else a column beside it (dbops migrate new)",
+            cost="scan",
+        ),
+        Code(
+            "DBM142",
+            "a view is dropped, and not made anew in the same transaction: who reads it fails at once",
+            _CONTRACT,
+            breaks=True,
+            squawk=("ban-drop-view",),
+        ),
+        Code(
             "DBM143",
             "it cannot run inside a transaction block",
             "with op.get_context().autocommit_block(): ...",

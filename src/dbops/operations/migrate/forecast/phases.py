@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from dbops.operations.migrate.forecast.codes import CODES
 from dbops.operations.migrate.forecast.facts import Hazard, Seen
-from dbops.operations.migrate.forecast.text import head, plain, short
+from dbops.operations.migrate.forecast.text import head, made_anew, plain, short
 
 EXPAND, CONTRACT, ROLLBACK, REMOVE = "expand", "contract", "rollback", "remove"
 
@@ -63,7 +63,7 @@ def _destroys(one: Seen, later: Sequence[str]) -> Iterator[str]:
     for change in one.changes:
         told = _CHANGES.get(change.what)
         unseen = change.what == "renamed" and change.about & {"i", "I", "S"}
-        anew = change.what == "dropped" and change.about & {"v", "m"} and _made_anew(change.table, later)
+        anew = change.what == "dropped" and change.about & {"v", "m"} and made_anew(change.table, later)
         if told is not None and not unseen and not anew:
             yield told.format(change.table, change.name)
     if head(one.text) in {"DELETE", "TRUNCATE"}:
@@ -71,18 +71,8 @@ def _destroys(one: Seen, later: Sequence[str]) -> Iterator[str]:
     match = _DESTROYS.match(plain(one.text))
     if match and not any(change.what == "dropped" for change in one.changes):
         name = match["name"]
-        if name is None or not _made_anew(name, later):
+        if name is None or not made_anew(name, later):
             yield " ".join(match[0].lower().split())
-
-
-def _made_anew(name: str, later: Sequence[str]) -> bool:
-    """Tell whether a view or a function comes back under its name: PostgreSQL replaces only what keeps its columns."""
-    bare = re.escape(name.rpartition(".")[2].strip('"'))
-    again = re.compile(
-        rf'CREATE\s+(OR\s+REPLACE\s+)?(MATERIALIZED\s+)?(VIEW|FUNCTION|PROCEDURE)\s+([\w."]+\.)?"?{bare}\b',
-        re.IGNORECASE,
-    )
-    return any(again.search(text) for text in later)
 
 
 def _hazard(code: str, one: Seen, told: str) -> Hazard:

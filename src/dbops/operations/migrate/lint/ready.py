@@ -24,7 +24,7 @@ from dbops.operations.migrate.lint.facts import Agreed, Facts, Linted, Script
 from dbops.stores import postgres
 
 AGREED = "lint.toml"
-_REMOVES = {"DBM110", "DBM111", "DBM135"}  # what revisions that contract or roll back are for
+_REMOVES = {"DBM110", "DBM111", "DBM135", "DBM142"}  # what revisions that contract or roll back are for
 
 
 @dataclass(frozen=True, slots=True)
