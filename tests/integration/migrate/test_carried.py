@@ -17,11 +17,11 @@ from dbops.operations.migrate import ready as migrations
 from dbops.operations.migrate.backfill import ready as backfilling
 from dbops.operations.migrate.backfill.facts import Wanted as Filling
 from dbops.operations.migrate.compare import ready as comparing
+from dbops.operations.migrate.exchange import exchange
 from dbops.operations.migrate.life import State
 from dbops.operations.migrate.scaffold import ready as scaffold
 from dbops.operations.migrate.scaffold.facts import Wanted
 from dbops.operations.migrate.switch import ready as switching
-from dbops.operations.migrate.switch.exchange import exchange
 from dbops.stores import postgres
 
 import changing

@@ -14,8 +14,8 @@ from dbops.engine.patience import Ramp
 from dbops.engine.plan import Ready
 from dbops.errors import LockBusy
 from dbops.operations.migrate import ready as migrate
+from dbops.operations.migrate.exchange import exchange
 from dbops.operations.migrate.plan import Action
-from dbops.operations.migrate.switch.exchange import exchange
 
 import adding
 import changing

@@ -18,9 +18,9 @@ from dbops.engine import clock, stop
 from dbops.engine.patience import Ramp
 from dbops.errors import DbopsError, LockBusy, Stopped, VerifiedBad
 from dbops.operations.migrate import concurrently
+from dbops.operations.migrate.exchange import exchange
 from dbops.operations.migrate.shapes import belongings
 from dbops.operations.migrate.shapes.belongings import Belonging
-from dbops.operations.migrate.switch.exchange import exchange
 from dbops.stores.postgres import Connection
 
 _POLL_S = 0.1

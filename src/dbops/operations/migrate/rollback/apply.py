@@ -18,13 +18,13 @@ from dbops.operations.migrate.compare import check, jobs
 from dbops.operations.migrate.compare.facts import Outcome
 from dbops.operations.migrate.compare.plan import Compare
 from dbops.operations.migrate.compare.walk import walk
+from dbops.operations.migrate.exchange import exchange, make_ready
 from dbops.operations.migrate.life import State
 from dbops.operations.migrate.open_changes import Work
 from dbops.operations.migrate.rollback import plan
 from dbops.operations.migrate.rollback.facts import BACK_FROM, Facts, File
 from dbops.operations.migrate.shapes.shape import Comparison
 from dbops.operations.migrate.switch.apply import follow
-from dbops.operations.migrate.switch.exchange import exchange, make_ready
 from dbops.operations.migrate.switch.facts import OVERRIDE, READERS
 from dbops.stores.postgres import Connection
 

@@ -15,9 +15,9 @@ from dbops.engine.run import Run
 from dbops.errors import DbopsError
 from dbops.operations.migrate import figures, record
 from dbops.operations.migrate.contract.facts import Counted
+from dbops.operations.migrate.exchange import Went, exchange, make_ready
 from dbops.operations.migrate.life import State
 from dbops.operations.migrate.switch import baseline, plan
-from dbops.operations.migrate.switch.exchange import Went, exchange, make_ready
 from dbops.operations.migrate.switch.facts import ALL, BASELINE, OVERRIDE, READERS, Facts
 from dbops.stores.postgres import Connection
 
