@@ -11,7 +11,7 @@ import typer
 from dbops import units
 from dbops.cli.door import Result, command
 from dbops.cli.options import Asked
-from dbops.cli.screen import Cell, Column, Line, Screen, Table, Tone
+from dbops.cli.screen import Cell, Column, Line, Screen, Table, Tone, Verbatim
 from dbops.engine import clock, stop
 from dbops.engine.finding import Finding, failure
 from dbops.engine.run import each
@@ -92,12 +92,7 @@ def _screen(standing: "list[Standing]", now: datetime) -> Screen:
     if not changes:
         return (table,)
     columns = (Column("open change"), Column("phase"), Column("progress", shrinks=True), Column("gates"))
-    gates = tuple(
-        Line(f"{change.change}: {_missing(change)}", Tone.FAINT)
-        for one in standing
-        for change in one.changes
-        if _missing(change)
-    )
+    gates = tuple(Line(text, Tone.FAINT) for one in standing for change in one.changes for text in _missing(change))
     return (table, Line(""), Table(columns, changes), *gates)
 
 
@@ -121,21 +116,19 @@ def _progress(one: "Open") -> Iterator[str]:
         yield f"{walk.kind} {walk.percent} %"
         if walk.eta_likely is not None and walk.eta_late is not None:
             yield f"{units.duration(walk.eta_likely)} to {units.duration(walk.eta_late)} left"
-        if walk.throttled_by:
+        if walk.throttled_by and not one.paused:
             yield f"waits for {walk.throttled_by}"
         if walk.throttled_ms >= _MOMENT_MS:
-            yield f"throttled for {_ms(walk.throttled_ms)} so far"
+            yield f"throttled for {_ms(walk.throttled_ms)}"
     if one.readers:
         yield f"{one.readers} % of the readers follow"
 
 
-def _missing(one: "Open") -> str:
-    told = [f"gates missing: {', '.join(one.missing)}"] if one.missing else []
-    if one.unlooked:
-        told.append(f"not looked at: {', '.join(one.unlooked)}")
-    if one.overridden:
-        told.append(f"overridden: {', '.join(one.overridden)}")
-    return "; ".join(told)
+def _missing(one: "Open") -> Iterator[str]:
+    groups = (("gates missing", one.missing), ("gates not looked at", one.unlooked), ("overridden", one.overridden))
+    for what, names in groups:
+        if names:
+            yield f"{one.change}: {what}: {', '.join(names)}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,7 +185,7 @@ def history(asked: Asked, target: Targets = None) -> Result:
 
 def _happened(events: "list[Event]", foretold: "list[Beside]") -> Screen:
     """Draw each change with its impact, and what happened to it."""
-    parts: list[Line | Table] = []
+    parts: list[Line | Table | Verbatim] = []
     columns = (Column("when"), Column("age", right=True), Column("what", shrinks=True), Column("by"))
     for key in dict.fromkeys((one.target, one.change, one.impact) for one in events):
         mine = [one for one in events if (one.target, one.change, one.impact) == key]
@@ -208,36 +201,39 @@ def _happened(events: "list[Event]", foretold: "list[Beside]") -> Screen:
         )
         parts.append(Table(columns, rows))
         if besides := [one for one in foretold if (one.target, one.change) == key[:2]]:
-            parts += [Line(""), _besides(besides)]
+            parts += [Line(""), *_besides(besides)]
     return tuple(parts)
 
 
-def _besides(besides: "list[Beside]") -> Table:
+def _besides(besides: "list[Beside]") -> Screen:
     """Draw each figure, and behind it in brackets what had been foretold."""
-    times = (Column("took (foretold)", right=True), Column("waited", right=True))
     amounts = (Column("rows/s (foretold)", right=True), Column("WAL (foretold)", right=True))
-    columns = (Column("phase"), *times, *amounts, Column("locks held (foretold)", shrinks=True))
-    return Table(columns, tuple(row for one in besides for row in _beside(one)))
+    columns = (Column("phase"), Column("took (foretold)", right=True), Column("waited", right=True), *amounts)
+    table = Table(columns, tuple(_beside(one) for one in besides))
+    return (table, *(Line(text, Tone.FAINT, indent=2) for one in besides for text in _more(one)))
 
 
-def _beside(one: "Beside") -> Iterator[tuple[Cell, ...]]:
+def _beside(one: "Beside") -> tuple[Cell, ...]:
     waited = one.waited_ms + one.throttled_ms
     tries = f" in {one.attempts} attempts" if one.attempts > 1 else ""
-    names = [built.sql for built in one.statements] if one.phase == "build" else []
-    locks = [f"{held.mode} on {held.relation} {_both(_ms, held.held_ms, held.predicted_held_ms)}" for held in one.locks]
-    yield (
+    return (
         Cell(one.phase),
         Cell(_both(_ms, one.ms, one.predicted_ms), Tone.WARN if _is_off(one.ms, one.predicted_ms) else Tone.PLAIN),
         Cell(f"{_ms(waited)}{tries}" if waited or tries else ""),
         Cell(_both(lambda rate: f"{rate:,.0f}", one.rows_per_s, one.predicted_rows_per_s)),
         Cell(_both(lambda count: units.size(round(count)), one.wal_bytes, one.predicted_wal_bytes)),
-        Cell("; ".join([*names, *locks, *([one.unforetold] if one.unforetold else [])])),
     )
+
+
+def _more(one: "Beside") -> Iterator[str]:
+    """Tell of the locks that a phase held, and of what it built."""
+    if one.unforetold is not None:
+        yield f"{one.phase}: {one.unforetold}"
+    for held in one.locks:
+        yield f"{one.phase} held {held.mode} on {held.relation} for {_both(_ms, held.held_ms, held.predicted_held_ms)}"
     for built in one.statements:
-        if built.builds and not names:
-            took = _both(_ms, built.ms, built.predicted_ms)
-            waits = _ms(built.waited_ms) if built.waited_ms else ""
-            yield (Cell(""), Cell(took), Cell(waits), Cell(""), Cell(""), Cell(built.sql, Tone.FAINT))
+        if built.builds:
+            yield f"{one.phase}: {_both(_ms, built.ms, built.predicted_ms)} for {built.sql}"
 
 
 def _both(write: "Callable[[float], str]", value: float | None, foretold: float | None) -> str:

@@ -46,6 +46,6 @@ def test_the_meter_tells_what_is_left_by_the_range_of_the_key() -> None:
     told: list[tuple[int, str]] = []
     meter = Meter("main", 0, 1000, lambda one: told.append((one.done, one.step)), lambda: 0.25)
     meter.add(1000, 1.0, 1)
-    assert told[-1] == (43, "% of about 2312 rows, 1.3 s to 1.3 s left")
+    assert told[-1] == (43, "% of about 2,312 rows, 1.3 s to 1.3 s left")
     meter.held("replica-lag", 5)
     assert told[-1][1].endswith("1.3 s left, throttled for 5.0 s so far, held by replica-lag")

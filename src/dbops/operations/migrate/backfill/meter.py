@@ -68,4 +68,4 @@ class Meter:
             when += f", throttled for {units.duration(timedelta(seconds=round(self._throttled_s)))} so far"
         # never `total of total`: that is how the end of a plan is told
         share = remaining.percent(self._done, self._left)
-        self._tell(Progress(self._target, f"% of about {self._done + self._left} rows{when}{more}", share, 100))
+        self._tell(Progress(self._target, f"% of about {self._done + self._left:,} rows{when}{more}", share, 100))
