@@ -7,7 +7,7 @@ import pytest
 
 from dbops.errors import CouldNotVerify
 from dbops.operations.migrate import open_changes
-from dbops.operations.migrate.compare import apply, ready, walk
+from dbops.operations.migrate.compare import apply, ready, triggers, walk
 from dbops.operations.migrate.compare.facts import Outcome
 from dbops.operations.migrate.shapes.shape import Comparison
 
@@ -70,3 +70,22 @@ def test_an_empty_table_is_compared(live: changing.Example) -> None:
 def test_a_table_that_is_gone_is_told(live: changing.Example) -> None:
     with pytest.raises(CouldNotVerify, match="there is no table gone"):
         compared(live, "gone")
+
+
+def test_a_trigger_that_is_turned_off_on_one_partition_is_seen(live: changing.Example) -> None:
+    live.execute("""
+        CREATE TABLE parts (id int) PARTITION BY RANGE (id);
+        CREATE TABLE first PARTITION OF parts FOR VALUES FROM (0) TO (10);
+        CREATE TRIGGER "~dbops_x_the-change_parts" BEFORE UPDATE ON parts FOR EACH ROW
+            EXECUTE FUNCTION suppress_redundant_updates_trigger();
+        ALTER TABLE parts ENABLE ALWAYS TRIGGER "~dbops_x_the-change_parts" """)
+
+    def digest() -> str:
+        with live.connect() as connection:
+            return triggers.digest(connection, "the-change", ["public.parts"])
+
+    before = digest()
+    live.execute("CREATE TABLE second PARTITION OF parts FOR VALUES FROM (10) TO (20)")
+    assert digest() == before
+    live.execute("ALTER TABLE second DISABLE TRIGGER ALL")
+    assert digest() != before

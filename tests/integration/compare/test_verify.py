@@ -86,6 +86,22 @@ def test_a_row_that_no_expression_stands_is_set_aside_and_the_others_are_compare
     assert renaming.known(live).state is State.EXPANDED
 
 
+def test_a_function_that_knows_no_answer_for_a_row_does_not_end_the_walk(live: changing.Example) -> None:
+    text = "BEGIN CASE WHEN $1 <> 'name 7' THEN RETURN $1; END CASE; END"
+    live.execute(f"CREATE FUNCTION known(text) RETURNS text LANGUAGE plpgsql IMMUTABLE AS $$ {text} $$")
+    renaming.write(live, up="public.known(r.name)")
+    code, (forward, _), it = renaming.verify(live)
+    assert (code, forward.rows, forward.unreadable) == (5, 5000, 1)
+    assert "id = 7, could not be compared (CaseNotFound)" in it.met[0].message
+
+
+def test_a_path_in_braces_is_no_place_for_the_key(live: changing.Example) -> None:
+    live.execute("UPDATE users SET name = json_build_object('key', name)")
+    renaming.write(live, up="coalesce(r.name::jsonb #>> '{rows}', r.name::jsonb #>> '{key}', '{key}') || ''")
+    _, (forward, _), _ = renaming.verify(live)
+    assert (forward.rows, forward.differ, forward.unreadable) == (5000, 5000, 0)
+
+
 def test_a_walk_that_is_stopped_goes_on_behind_its_last_chunk(
     live: changing.Example, monkeypatch: pytest.MonkeyPatch
 ) -> None:

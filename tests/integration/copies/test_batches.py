@@ -51,6 +51,10 @@ TABLES: dict[str, tuple[LiteralString, ...]] = {
         'CREATE TABLE "Odd ""Place"""."T 1" ("select" short PRIMARY KEY, v text)',
         'INSERT INTO "Odd ""Place"""."T 1" SELECT n::text, n::text FROM generate_series(1, 2000) n',
     ),
+    "arrays of texts": (
+        "CREATE TABLE t (k text[] PRIMARY KEY, v text)",
+        "INSERT INTO t SELECT ARRAY['\\', n::text, '{,\"'], n::text FROM generate_series(1, 2000) n",
+    ),
     "a unique index where there is no primary key": (
         "CREATE TABLE t (id int, k int NOT NULL, v text)",
         "CREATE UNIQUE INDEX ON t (id); CREATE UNIQUE INDEX ON t (k) WHERE k > 0; CREATE UNIQUE INDEX ON t (k)",

@@ -107,6 +107,28 @@ def test_a_row_that_is_not_filled_yet_is_filled_by_any_update(admin: Client) -> 
     assert both(admin) == [("x", "x"), (None, None)]
 
 
+@pytest.mark.parametrize("column", ["a", "b"])
+def test_a_null_stays_one_where_its_row_moves_to_another_partition(admin: Client, column: str) -> None:
+    """There, the move is an INSERT; and whoever leaves the old column out gets its default."""
+    admin.execute("""
+        CREATE TABLE t (id int PRIMARY KEY, extra text, a text DEFAULT 'x') PARTITION BY RANGE (id);
+        CREATE TABLE early (a text DEFAULT 'x', id int NOT NULL, extra text);
+        ALTER TABLE t ATTACH PARTITION early FOR VALUES FROM (0) TO (100);
+        CREATE TABLE late PARTITION OF t FOR VALUES FROM (100) TO (1000);
+        INSERT INTO t VALUES (1, 'y', 'Ann'), (2, 'y', NULL)""")
+    shape = replaced("text")
+    shaping.expand(admin, shape)
+    shaping.fill(admin, shape)
+    shaping.run(admin, f"UPDATE t SET {column} = NULL WHERE id = 1")
+    admin.execute("UPDATE t SET id = id + 100, extra = 'z'; INSERT INTO t (id) VALUES (3)")
+    assert both(admin) == [("x", "x"), (None, None), (None, None)]
+    shaping.undo(admin, shape)
+    assert shaping.rows(admin, "SELECT FROM pg_trigger WHERE tgname ~ 'dbops'") == []
+    assert shaping.rows(admin, "SELECT FROM pg_proc WHERE proname ~ 'dbops'") == []
+    admin.execute("INSERT INTO t (id) VALUES (4)")
+    assert shaping.rows(admin, "SELECT a FROM t WHERE id = 4") == [("x",)]
+
+
 def test_a_row_that_has_no_new_value_is_counted_once(admin: Client) -> None:
     admin.execute("CREATE TABLE t (id int PRIMARY KEY, a text, seen int)")
     shaping.expand(admin, replaced("text", "r.a::int", "r.b::text", new="int"))

@@ -11,8 +11,10 @@ _TRIGGERS = """
     SELECT t.tgname, c.oid::regclass::text, t.tgenabled::text, pg_get_triggerdef(t.oid), pg_get_functiondef(t.tgfoid),
            t.xmin::text, p.xmin::text -- one that was disabled for a while has missed writes
       FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid JOIN pg_proc p ON p.oid = t.tgfoid
-     WHERE NOT t.tgisinternal AND t.tgparentid = 0 AND t.tgname ~ '^[~!]dbops_' AND t.tgrelid = ANY(
-           SELECT to_regclass(name) FROM unnest(%s::text[]) name)
+     WHERE NOT t.tgisinternal AND t.tgname ~ '^[~!]dbops_' AND t.tgrelid IN (
+           SELECT coalesce(p.relid, to_regclass(name)) FROM unnest(%s::text[]) name
+             LEFT JOIN pg_partition_tree(to_regclass(name)) p ON true)
+       AND (t.tgparentid = 0 OR t.tgenabled <> 'A') -- partitions come and go, but all of them fire
      ORDER BY 2, 1"""
 
 

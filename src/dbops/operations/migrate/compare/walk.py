@@ -14,6 +14,7 @@ from dbops.copies import batches
 from dbops.copies.batches import Bound, Range
 from dbops.engine import clock, stop
 from dbops.errors import CouldNotVerify
+from dbops.operations.migrate.backfill.check import Failure, failure
 from dbops.operations.migrate.compare import jobs
 from dbops.operations.migrate.compare.facts import KEPT, Way
 from dbops.operations.migrate.compare.jobs import Found, Job
@@ -24,8 +25,6 @@ _LARGEST = 50_000
 _AIM_MS = 250.0
 _PAUSED_S = 0.5
 _TRIES = 20  # of one chunk, each smaller than the one before
-# A row that an expression cannot stand. The message may hold what is in it, so only its name is told.
-_POISON = (errors.DataError, errors.RaiseException)
 _SMALLER = (errors.QueryCanceled, errors.SerializationFailure)  # too slow, or in the way of a standby's recovery
 
 
@@ -57,7 +56,10 @@ def walk(walking: Walking, way: Way) -> None:
             failures += 1
             job.size = _smaller(walking, way, job.size, failures, error)
             continue
-        except _POISON as error:
+        except errors.Error as error:
+            if failure(error.sqlstate) is not Failure.ROW:
+                raise
+            # A row that an expression cannot stand. The message may hold what is in it, so only its name is told.
             if job.size > 1:
                 job.size = max(1, job.size // 2)
                 continue

@@ -17,7 +17,8 @@ corrected. A new client's value that `down` has no old one for is refused: nothi
 
 The defaults of the old columns become a trigger that sorts first and acts where neither side was given: a DEFAULT
 would let the old side look given, whenever a new client leaves it out. For INSERT, an explicit NULL is the same as a
-column left out, so a nullable column with a default gets its default; an UPDATE to NULL is kept.
+column left out, so a nullable column with a default gets its default; an UPDATE to NULL is kept, also where it
+moves the row to another partition, which is an INSERT there.
 
 A new value that says what the old one says changes nothing, so the batches of a backfill leave the old side alone;
 they set dbops.backfill to the change besides, which an expression that is not deterministic does not get around.
@@ -41,6 +42,7 @@ BACKFILL = "dbops.backfill"  # a setting: in the transactions of a backfill, the
 # In the order in which they fire. What counts conflicts stands apart: where there is none, it costs no call.
 _TRIGGERS = ("conflict_insert", "conflict_update", "down_insert", "down_update", "up_insert", "up_update")
 _FUNCTIONS = ("conflict", "down", "up")
+_MOVED = "without_update"  # fires behind all others
 
 
 def install(change: str, dual: Dual) -> tuple[Do, ...]:
@@ -70,8 +72,8 @@ def install(change: str, dual: Dual) -> tuple[Do, ...]:
 def remove(change: str, table: str) -> tuple[Do, ...]:
     """Remove triggers and functions; what is missing was removed already."""
     first = names.name("default", change, table, prefix=names.FIRST)
-    triggers = [first, *(names.name(kind, change, table) for kind in _TRIGGERS)]
-    functions = [names.name(kind, change, table) for kind in ("default", *_FUNCTIONS)]
+    triggers = [first, names.name(_MOVED, change, table), *(names.name(kind, change, table) for kind in _TRIGGERS)]
+    functions = [names.name(kind, change, table) for kind in ("default", "moved", *_FUNCTIONS)]
     return (
         *(Do(f"DROP TRIGGER IF EXISTS {quoted(name)} ON {table}") for name in triggers),
         *(Do(f"DROP FUNCTION IF EXISTS {beside(table, name)}()") for name in functions),
@@ -177,6 +179,7 @@ def _take_over(change: str, dual: Dual) -> str:
     named regclass := {literal(dual.table)}::regclass;
     path text := pg_catalog.current_setting('search_path');
     body text := '';
+    parts boolean := (SELECT relkind = 'p' FROM pg_catalog.pg_class WHERE oid = named);
     kept jsonb := '{{}}';
     other text;
     one record;
@@ -204,13 +207,47 @@ BEGIN
     END LOOP;
     PERFORM pg_catalog.set_config('search_path', path, true);
     IF body <> '' THEN
+        body := CASE WHEN parts THEN {literal(_UNLESS_MOVED)} ELSE '' END || body;
         EXECUTE format({literal(f"CREATE FUNCTION {_per_cent(runs)}() RETURNS trigger LANGUAGE plpgsql AS %L")},
                        E'DECLARE\\n    r ALIAS FOR new;\\nBEGIN\\n' || body || E'    RETURN r;\\nEND');
         EXECUTE format({literal(f"COMMENT ON FUNCTION {_per_cent(runs)}() IS %L")}, kept);
         EXECUTE {literal(_default_trigger(dual, trigger, runs))};
+        IF parts THEN
+            EXECUTE {literal(_moved_function(change, dual))};
+            EXECUTE {literal(_moved_trigger(change, dual))};
+        END IF;
         {always(dual.table, [names.name("default", change, dual.table, prefix=names.FIRST)])};
     END IF;
 END""")
+
+
+_MOVED_ROW = "pg_catalog.md5(pg_catalog.to_jsonb(r)::text)"
+_UNLESS_MOVED = f"""    IF pg_catalog.current_setting('dbops.moved', true) = {_MOVED_ROW} THEN
+        RETURN r; -- it comes from another partition, as it is
+    END IF;
+"""
+
+
+def _moved_function(change: str, dual: Dual) -> str:
+    body = f"""DECLARE
+    r ALIAS FOR new;
+BEGIN
+    PERFORM pg_catalog.set_config('dbops.moved', {_MOVED_ROW}, true);
+    RETURN r;
+END"""
+    return function(change, dual.table, "moved", body, ())
+
+
+def _moved_trigger(change: str, dual: Dual) -> str:
+    """Remember a row that may be about to move, where its NULL is not to become the default."""
+    name = quoted(names.name(_MOVED, change, dual.table))
+    some = " OR ".join(f"NEW.{quoted(column)} IS NULL" for column in dual.old)
+    runs = beside(dual.table, names.name("moved", change, dual.table))
+    return (
+        f"CREATE TRIGGER {name} BEFORE UPDATE ON {dual.table} FOR EACH ROW\n"
+        f"    WHEN (NOT ({as_new(dual.given)}) AND ({some})) EXECUTE FUNCTION {runs}();\n"
+        + always(dual.table, [names.name(_MOVED, change, dual.table)])
+    )
 
 
 def _default_trigger(dual: Dual, trigger: str, runs: str) -> str:

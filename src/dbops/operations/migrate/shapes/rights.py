@@ -18,7 +18,8 @@ def grants(table: str, old: Sequence[str], new: Sequence[str]) -> Do:
     one record;
 BEGIN
     FOR one IN
-        SELECT x.privilege_type, CASE x.grantee WHEN 0 THEN 'PUBLIC' ELSE pg_catalog.quote_ident(r.rolname) END AS who
+        SELECT x.privilege_type, CASE WHEN bool_and(x.is_grantable) THEN ' WITH GRANT OPTION' END AS more,
+               CASE x.grantee WHEN 0 THEN 'PUBLIC' ELSE pg_catalog.quote_ident(r.rolname) END AS who
           FROM pg_catalog.pg_attribute a CROSS JOIN LATERAL pg_catalog.aclexplode(a.attacl) x
           LEFT JOIN pg_catalog.pg_roles r ON r.oid = x.grantee
          WHERE a.attrelid = {literal(table)}::regclass AND a.attname = ANY({names})
@@ -26,7 +27,8 @@ BEGIN
         HAVING count(DISTINCT a.attnum) = cardinality({names})
          ORDER BY 2, 1
     LOOP
-        EXECUTE format('GRANT %s (%s) ON %s TO %s', one.privilege_type, {columns}, {literal(table)}, one.who);
+        EXECUTE format('GRANT %s (%s) ON %s TO %s%s', one.privilege_type, {columns}, {literal(table)},
+                       one.who, one.more);
     END LOOP;
 END""")
     )
