@@ -9,7 +9,6 @@ from typing import Any, assert_never
 import psycopg
 from psycopg import errors
 
-from dbops import units
 from dbops.engine import clock
 from dbops.engine.patience import Ramp, patiently
 from dbops.engine.plan import Statement, Step
@@ -17,18 +16,10 @@ from dbops.engine.run import Run
 from dbops.errors import CouldNotVerify, DbopsError, LockBusy, Stopped
 from dbops.operations.migrate import asking, figures, plan, record
 from dbops.operations.migrate.facts import History
-from dbops.redact import redact
-from dbops.stores import ledger, postgres
+from dbops.stores import ledger, postgres, waiting
 from dbops.stores.postgres import Connection
 
 SUBJECT = "schema"
-
-_BLOCKING = "SELECT pg_blocking_pids(%s)"
-_BEHIND = """
-    SELECT DISTINCT l.pid FROM pg_locks l WHERE NOT l.granted AND %s = ANY(pg_blocking_pids(l.pid)) ORDER BY 1"""
-_WHO = """
-    SELECT pid, usename, application_name, state, clock_timestamp() - xact_start, left(query, 200)
-      FROM pg_stat_activity WHERE pid = ANY(%s) ORDER BY xact_start LIMIT 3"""
 
 
 @dataclass(slots=True)
@@ -140,9 +131,8 @@ def _revise(doing: Doing, step: Step[plan.Action], asked: dict[str, Any]) -> _We
 
 def _watch(doing: Doing) -> None:
     with postgres.translated(doing.target):
-        row = doing.connection.execute(_BLOCKING, (doing.backend,)).fetchone()
-        pids = tuple(row[0]) if row else ()
-        queue = [pid for (pid,) in doing.connection.execute(_BEHIND, (doing.backend,)).fetchall()] if pids else []
+        pids = waiting.holders(doing.connection, doing.backend)
+        queue = waiting.behind(doing.connection, doing.backend) if pids else ()
     if not pids:
         doing.since = None
         return
@@ -163,15 +153,8 @@ def _who(doing: Doing, pids: Sequence[int]) -> list[str]:
     """Ask as the administrator, for the owner sees nothing of other people's transactions."""
     try:
         with doing.administrator() as connection:
-            return [_blocker(row) for row in connection.execute(_WHO, (list(pids),)).fetchall()]
+            return waiting.named(connection, pids)
     except Stopped:
         raise
     except DbopsError:  # a good name is worth no failure
         return [f"backend {pid}" for pid in pids]
-
-
-def _blocker(row: tuple[int, str, str, str, timedelta | None, str]) -> str:
-    pid, user, application, state, age, query = row
-    since = f", its transaction is {units.duration(age)} old" if age is not None else ""
-    told = " ".join(redact(query).split())
-    return f"backend {pid} of {user} ({application or 'no application name'}, {state}{since}: {told[:80]})"

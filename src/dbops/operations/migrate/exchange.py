@@ -10,22 +10,16 @@ from typing import LiteralString, cast
 import psycopg
 from psycopg import sql
 
-from dbops import units
 from dbops.engine import stop
 from dbops.engine.patience import Ramp, patiently
 from dbops.errors import DbopsError, Stopped
 from dbops.operations.migrate import figures
 from dbops.operations.migrate.shapes.shape import Do
 from dbops.operations.migrate.stopwatch import Stopwatch, attended
-from dbops.redact import redact
-from dbops.stores import postgres
+from dbops.stores import postgres, waiting
 from dbops.stores.postgres import Connection
 
 _POLL_S = 0.1
-_BLOCKING = """
-    SELECT a.pid, a.usename, a.application_name, a.state, clock_timestamp() - a.xact_start, left(a.query, 200)
-      FROM unnest(pg_blocking_pids(%s)) b (pid) JOIN pg_stat_activity a ON a.pid = b.pid
-     ORDER BY a.xact_start LIMIT 3"""
 
 
 @dataclass(slots=True)
@@ -128,8 +122,8 @@ def _watching(
     def watch(connection: Connection) -> None:
         with suppress(psycopg.Error):
             while not done.wait(_POLL_S):
-                if rows := connection.execute(_BLOCKING, (backend,)).fetchall():
-                    seen.blockers = f"blocked by {'; '.join(_told(row) for row in rows)}"
+                if pids := waiting.holders(connection, backend):
+                    seen.blockers = f"blocked by {'; '.join(waiting.named(connection, pids))}"
 
     with ExitStack() as stack:
         try:
@@ -146,10 +140,3 @@ def _watching(
         finally:
             done.set()
             watcher.join()
-
-
-def _told(row: tuple[int, str, str, str, timedelta | None, str]) -> str:
-    pid, user, application, state, age, query = row
-    since = f", its transaction is {units.duration(age)} old" if age is not None else ""
-    text = " ".join(redact(query).split())
-    return f"backend {pid} of {user} ({application or 'no application name'}, {state}{since}: {text[:80]})"
