@@ -1,6 +1,7 @@
 """What the backfill of a change will set off: it is no statement of a revision, but it comes with it."""
 
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from typing import Any, LiteralString
 
 from dbops.operations.migrate import effects
@@ -68,6 +69,15 @@ def built(revisions: Iterable[Revision], written: Mapping[str, list[Written]]) -
                 alone = do.alone or do.asks
                 statements.append(Written(one.id, number, text, None if alone else _APART + number))
     return found
+
+
+def marked(every: Iterable[Line], written: Mapping[str, list[Written]]) -> tuple[Line, ...]:
+    """Tell of what is built behind the rows that it is."""
+    behind = "built by the backfill, behind its rows"
+    return tuple(
+        replace(one, notes=(*one.notes, behind)) if one.number > len(written.get(one.revision, ())) else one
+        for one in every
+    )
 
 
 def _table(clone: Connection, name: str, event: int) -> tuple[str, list[str], list[str]] | None:

@@ -50,7 +50,7 @@ def on_clone(dsn: str, known: History, written: Mapping[str, list[Written]], siz
     with postgres.translated(target):
         tried = trial.tried(dsn, backfills.built(known.revisions, written), written.keys() - sizes_.empty)
         hazards = check.hazards(tried.seen, sizes_)
-        lines = told.lines(tried.seen, hazards, sizes_)
+        lines = backfills.marked(told.lines(tried.seen, hazards, sizes_), written)
         meeting_rows = [one for one in known.revisions if one.id in written.keys() - sizes_.empty]
         with psycopg.connect(dsn, autocommit=True) as clone:
             lines = (*lines, *backfills.lines(clone, meeting_rows, sizes_))
