@@ -1,30 +1,49 @@
 """Two tables that hold the same rows in different shapes: the triggers that keep each like the other. Pure.
 
-Row triggers after the fact replay each write on the other side, in the order in which it happened, with the values
-that the row has by then. The setting dbops.across holds how deep in triggers we write: the trigger on the other side
-stays silent at that depth, and carries back whatever an application's own triggers write there, deeper down. They run
-as the owner, for the writer may have no rights on the other table; and fire in replica role too.
+Triggers after the fact replay each statement on the other side, with the values that its rows have by then. The setting
+dbops.across holds how deep in triggers we write: the trigger on the other side stays silent at that depth, and carries
+back whatever an application's own triggers write there, deeper down. They run as the owner, for the writer may have no
+rights on the other table; and fire in replica role too.
+
+They are triggers of the statement, which writes to the other table once, and of each row whose key changed: only there
+is it known which one it was. Partitioned tables have triggers of each row, for those of a statement do not fire where a
+partition is written by its own name; and so have tables of a subscription, which applies row by row.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import replace
 
 from dbops.engine.plan import literal, qualified
-from dbops.operations.migrate.shapes import names
+from dbops.operations.migrate.shapes import names, replay
+from dbops.operations.migrate.shapes.replay import Way, assigned, differs, quoted, same
 
-EVENTS = ("write", "remove", "empty")
+__all__ = ["EVENTS", "Way", "assigned", "differs", "quoted", "same"]
 
-_FUNCTION = """CREATE FUNCTION {function}() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER
+EVENTS = ("write", "change", "move", "remove", "empty")
+
+_HEAD = """CREATE FUNCTION {function}() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER
     SET search_path = pg_catalog, {schema}, pg_temp SET row_security = off AS {tag}
 #variable_conflict use_column
 DECLARE
     around text = coalesce(current_setting('dbops.across', true), '');
     ignored text;
-    r record;
-    done boolean;
     named text = TG_TABLE_NAME;
+"""
+_REPLAY = """    each record;
+    seen int = 0; -- rows that were replayed one by one
+    written bigint = 0;
+    done boolean;
 BEGIN
-    IF named NOT IN ({here_is}, {there_is}) THEN -- a partition
+    IF TG_OP <> 'TRUNCATE' AND {batch} THEN
+        RETURN NULL;
+    END IF;
+"""
+_MOVE = """BEGIN
+    IF around = {mark_around} OR {batch} THEN
+        RETURN NULL;
+    END IF;
+"""
+_REST = """    IF named NOT IN ({here_is}, {there_is}) THEN -- a partition
         SELECT relname INTO named FROM pg_class WHERE oid = pg_partition_root(TG_RELID);
     END IF;
     ignored = set_config('dbops.across', {mark}, true);
@@ -35,76 +54,9 @@ BEGIN
     RETURN NULL;
 END
 {tag}"""
-_BODY = """        IF TG_OP = 'TRUNCATE' THEN
-            BEGIN
-                TRUNCATE {there};
-            EXCEPTION WHEN feature_not_supported THEN -- foreign keys point to it, from tables that are empty by now
-                DELETE FROM {there};
-            END;
-        ELSIF TG_OP = 'DELETE' THEN
-            DELETE FROM {there} AS n WHERE {n_is_old};
-            PERFORM FROM {there} AS n WHERE {n_is_old};
-            IF FOUND THEN
-                {conflict}
-            END IF;
-        ELSE
-            SELECT h.* INTO r FROM {here} AS h WHERE {h_is_new}; -- as it is by now: other triggers may have written it
-            IF FOUND THEN
-                IF TG_OP = 'UPDATE' THEN
-                    IF {moved} THEN -- an identity may not be named where it stays the same
-                        EXECUTE 'UPDATE {there_text} AS n SET ' || concat_ws(', ', {moved_text})
-                            || ' FROM {here_text} AS r WHERE {r_is_2} AND {n_is_1}' USING OLD, NEW;
-                    {update}END IF;
-                    IF done IS NULL THEN -- it is alike already, or is not there yet
-                        PERFORM {alike};
-                        done = FOUND;
-                    END IF;
-                END IF;
-                IF done IS NOT TRUE THEN
-                    INSERT INTO {there} AS n ({columns}) OVERRIDING SYSTEM VALUE
-                        SELECT {values} WHERE NOT EXISTS (SELECT FROM {there} AS n WHERE {n_is_r})
-                    ON CONFLICT ({key}) DO {on_conflict};
-                    PERFORM {alike};
-                    IF NOT FOUND THEN -- triggers over there assign values of their own: those are taken back here
-                        {settle}
-                    END IF;
-                END IF;
-            END IF;
-        END IF;
-"""
-_UPDATE = """ELSE
-                        UPDATE {there} AS n SET {assigned} WHERE {n_is_r} AND ({differs})
-                        RETURNING NOT ({differs}) INTO done;
-                    """
-_ALIKE = "FROM {there} AS n WHERE {n_is_r} AND NOT ({differs})"
-_SETTLE = """UPDATE {here} AS n SET {assigned_back} FROM {there} AS r
-                         WHERE {n_is_r} AND {r_is_new} AND ({differs_back});
-                        SELECT h.* INTO r FROM {here} AS h WHERE {h_is_new};
-                        PERFORM {alike};
-                        IF NOT FOUND THEN
-                            {conflict}
-                        END IF;"""
-_MARK = "{change} || pg_trigger_depth()"
-_CONFLICT = """IF to_regprocedure('dbops.conflict(text)') IS NOT NULL THEN
-                    EXECUTE 'SELECT dbops.conflict($1)' USING {change};
-                END IF;"""
-
-
-@dataclass(frozen=True, slots=True)
-class Way:
-    """From one table to the other. `values`: column there -> expression over r, the row here; the key aside."""
-
-    kind: str
-    here: str
-    there: str
-    key: Sequence[str]
-    values: Mapping[str, str]
-    back: Mapping[str, str]
-
-
-def quoted(column: str) -> str:
-    """Quote a column, unless its author did."""
-    return column if column.startswith('"') else qualified((column,))
+_MARK = "{change} || {depth}::text"  # the cast saves the planning of another || in each statement
+_BY_ROW = """EXISTS (SELECT FROM pg_catalog.pg_class WHERE oid = to_regclass({here}) AND relkind = 'p')
+        OR EXISTS (SELECT FROM pg_catalog.pg_subscription_rel WHERE srrelid = to_regclass({here}))"""
 
 
 def plain(name: str) -> str:
@@ -138,94 +90,67 @@ def trigger(change: str, kind: str, named_after: str, event: str) -> str:
     return names.name(f"{kind}_{event}", change, named_after)
 
 
-def create_function(change: str, way: Way, named_after: str) -> str:
-    """Write the function of one direction. It goes by the name that its table has when it fires."""
+def create_functions(change: str, way: Way, named_after: str) -> tuple[str, ...]:
+    """Write the functions of one direction. They go by the name that their table has when they fire."""
     exchanged = replace(way, here=way.there, there=way.here)
-    bodies = [_BODY.format(**_parts(change, one)) for one in (way, exchanged)]
+    moves = [replay.move(one) for one in (way, exchanged)]
+    bodies = [replay.body(change, one) for one in (way, exchanged)]
+    return (
+        _written(change, way, function(change, way.kind, named_after), _REPLAY, bodies),
+        _written(change, way, function(change, f"{way.kind}_move", named_after), _MOVE, moves),
+    )
+
+
+def _written(change: str, way: Way, named: str, begins: str, bodies: Sequence[str]) -> str:
     tag = "$across$"
     while any(tag in body for body in bodies):
         tag = f"{tag[:-1]}_$"
-    return _FUNCTION.format(
-        function=function(change, way.kind, named_after),
+    return (_HEAD + begins + _REST).format(
+        function=named,
         schema=schema_of(way.here),
         here_is=literal(plain(split(way.here)[-1])),
         there_is=literal(plain(split(way.there)[-1])),
         body=bodies[0],
         body_exchanged=bodies[1],
         tag=tag,
-        mark=_MARK.format(change=literal(change + ":")),
+        mark=_MARK.format(change=literal(change + ":"), depth="pg_trigger_depth()"),
+        mark_around=_MARK.format(change=literal(change + ":"), depth="(pg_trigger_depth() - 1)"),
+        batch=f"current_setting('dbops.backfill', true) = {literal(change)}",
     )
 
 
 def create_triggers(change: str, way: Way, named_after: str) -> str:
     """Put them on the table that the way starts from. In one block, for that table gets another name."""
-    run = f"EXECUTE FUNCTION {function(change, way.kind, named_after)}()"
-    found: list[str] = []
-    silent = f"current_setting('dbops.across', true) IS DISTINCT FROM {_MARK.format(change=literal(change + ':'))}"
-    batch = f"current_setting('dbops.backfill', true) IS DISTINCT FROM {literal(change)}"
-    for event, when, each, guard in (
-        ("write", "INSERT OR UPDATE", "ROW", f"{silent} AND {batch}"),
-        ("remove", "DELETE", "ROW", f"{silent} AND {batch}"),
-        ("empty", "TRUNCATE", "STATEMENT", silent),
-    ):
-        name = qualified((trigger(change, way.kind, named_after, event),))
-        found.append(f"    CREATE TRIGGER {name} AFTER {when} ON {way.here} FOR EACH {each} WHEN ({guard}) {run};\n")
-        found.append(f"    ALTER TABLE {way.here} ENABLE ALWAYS TRIGGER {name};\n")
-    return f"DO $triggers$\nBEGIN\n{''.join(found)}END\n$triggers$"
-
-
-def same(left: str, right: str, key: Sequence[str]) -> str:
-    return " AND ".join(f"{left}.{quoted(column)} = {right}.{quoted(column)}" for column in key)
-
-
-def differs(values: Mapping[str, str], row: str = "n") -> str:
-    """Say that a row over there is not what the row here asks for."""
+    mark = _MARK.format(change=literal(change + ":"), depth="pg_trigger_depth()")
+    silent = f"current_setting('dbops.across', true) IS DISTINCT FROM {mark}"
+    old, new = f"OLD TABLE AS {replay.OLD_ROWS}", f"NEW TABLE AS {replay.NEW_ROWS}"
+    move = ("move", "UPDATE", "ROW", replay.moved(way.key))  # short: it is looked at in each statement
+    by_row = (
+        ("write", "INSERT OR UPDATE", "ROW", silent),
+        ("remove", "DELETE", "ROW", silent),
+    )
+    by_statement = (
+        ("write", "INSERT", f"REFERENCING {new} STATEMENT", silent),
+        ("change", "UPDATE", f"REFERENCING {new} STATEMENT", silent),
+        ("remove", "DELETE", f"REFERENCING {old} STATEMENT", silent),
+    )
+    empty = ("empty", "TRUNCATE", "STATEMENT", silent)
     return (
-        " OR ".join(f"{row}.{quoted(column)} IS DISTINCT FROM ({told})" for column, told in values.items()) or "false"
+        f"DO $triggers$\nBEGIN\n    IF {_BY_ROW.format(here=literal(way.here))} THEN\n"
+        f"{_created(change, way, named_after, by_row)}    ELSE\n"
+        f"{_created(change, way, named_after, by_statement)}    END IF;\n"
+        f"{_created(change, way, named_after, (move, empty))}END\n$triggers$"
     )
 
 
-def assigned(values: Mapping[str, str]) -> str:
-    return ", ".join(f"{quoted(column)} = ({told})" for column, told in values.items())
-
-
-def _parts(change: str, way: Way) -> dict[str, str]:
-    key = {column: f"r.{quoted(column)}" for column in way.key}
-    every = {**key, **way.values}
-    pairs = [(f"OLD.{quoted(column)}", f"NEW.{quoted(column)}", quoted(column)) for column in way.key]
-    moved = [
-        f"CASE WHEN {old} IS DISTINCT FROM {new} THEN {literal(f'{name} = r.{name}')} END" for old, new, name in pairs
-    ]
-    parts = {
-        "here": way.here,
-        "there": way.there,
-        "here_text": _inside(way.here),
-        "there_text": _inside(way.there),
-        "moved": " OR ".join(f"{old} IS DISTINCT FROM {new}" for old, new, _ in pairs),
-        "moved_text": ", ".join((*moved, *(literal(f"{quoted(c)} = ({told})") for c, told in way.values.items()))),
-        "n_is_old": same("n", "OLD", way.key),
-        "r_is_new": same("r", "NEW", way.key),
-        "h_is_new": same("h", "NEW", way.key),
-        "n_is_r": same("n", "r", way.key),
-        "n_is_1": _inside(same("n", "($1)", way.key)),
-        "r_is_2": _inside(same("r", "($2)", way.key)),
-        "differs": differs(way.values),
-        "differs_back": differs(way.back),
-        "assigned": assigned(way.values),
-        "assigned_back": assigned(way.back),
-        "columns": ", ".join(map(quoted, every)),
-        "values": ", ".join(f"({told})" for told in every.values()),
-        "on_conflict": f"UPDATE SET {assigned({c: f'excluded.{quoted(c)}' for c in way.values})}"
-        if way.values
-        else "NOTHING",
-        "key": ", ".join(map(quoted, way.key)),
-        "conflict": _CONFLICT.format(change=literal(change)),
-    }
-    parts["alike"] = _ALIKE.format(**parts)
-    parts["update"] = _UPDATE.format(**parts) if way.values else ""
-    return {**parts, "settle": _SETTLE.format(**parts) if way.back else parts["conflict"]}
-
-
-def _inside(text: str) -> str:
-    """Double the quotes of a text that stands in a literal."""
-    return text.replace("'", "''")
+def _created(change: str, way: Way, named_after: str, wanted: Sequence[tuple[str, str, str, str]]) -> str:
+    found: list[str] = []
+    for event, when, each, guard in wanted:
+        name = qualified((trigger(change, way.kind, named_after, event),))
+        rows, _, level = each.rpartition(" ")
+        runs = function(change, f"{way.kind}_move" if event == "move" else way.kind, named_after)
+        fires = f"{rows} FOR EACH {level}" if rows else f"FOR EACH {level}"
+        found.append(f"        CREATE TRIGGER {name} AFTER {when} ON {way.here} {fires}\n")
+        found.append(f"            WHEN ({guard}) EXECUTE FUNCTION {runs}();\n")
+        found.append(f"        ALTER TABLE {way.here} ENABLE ALWAYS TRIGGER {name};\n")
+    return "".join(found)

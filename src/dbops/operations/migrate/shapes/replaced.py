@@ -57,8 +57,8 @@ class Replaced:
         statements = (
             self.create,
             outfit.outfit(self.table, self.by, self.key),
-            across.create_function(change, forward, self.table),
-            across.create_function(change, back, self.table),
+            *across.create_functions(change, forward, self.table),
+            *across.create_functions(change, back, self.table),
             across.create_triggers(change, back, self.table),
             across.create_triggers(change, forward, self.table),
         )
@@ -161,4 +161,5 @@ class Replaced:
         return [f"DROP TRIGGER IF EXISTS {quoted(name)} ON {table}" for name in named]
 
     def _drop_functions(self, change: str) -> list[str]:
-        return [f"DROP FUNCTION IF EXISTS {across.function(change, kind, self.table)}()" for kind in (_FORWARD, _BACK)]
+        kinds = (_FORWARD, f"{_FORWARD}_move", _BACK, f"{_BACK}_move")
+        return [f"DROP FUNCTION IF EXISTS {across.function(change, kind, self.table)}()" for kind in kinds]
