@@ -107,7 +107,8 @@ SHAPES = (
      """down={"age": "r.age_new::character varying(3)"},)""")),
     ("split-columns", {"column": ("name",), "to": ("first", "last")},
      ("""Columns(table="public.users", old=("name",), new=(New("first", "text"), New("last", "text")), """
-     """up={"first": "split_part(r.name, ' ', 1)", "last": "substring(r.name FROM E'^(?:\\\\\\\\S+\\\\\\\\s+){1}(.*)$')"}, """
+     """up={"first": "split_part(r.name, ' ', 1)", """
+     """"last": "substring(r.name FROM E'^(?:\\\\\\\\S+\\\\\\\\s+){1}(.*)$')"}, """
      """down={"name": "concat_ws(' ', r.first, r.last)"}, lossy=True,)""")),
     ("merge-columns", {"column": ("name", "email"), "to": ("label",), "up": {"label": "r.name || r.email"}},
      ("""Columns(table="public.users", old=("name", "email"), new=(New("label", "text"),), """
