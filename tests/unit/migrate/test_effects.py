@@ -130,3 +130,17 @@ def test_a_renamed_table_takes_what_goes_by_its_name_along() -> None:
     )
     assert tuple(effects.under(name, renames) for name in before) == after
     assert effects.renamed(["ALTER TABLE users RENAME a TO b", "ALTER TABLE users RENAME COLUMN a TO b"]) == ()
+
+
+def test_indexes_go_along_with_the_columns_that_they_need() -> None:
+    statements = (
+        "CREATE TABLE users (id int, name text)",
+        "CREATE INDEX by_name ON users (lower(name), id)",
+        'CREATE UNIQUE INDEX CONCURRENTLY IF NOT EXISTS "By Name" ON ONLY public.users (id) WHERE "name" <> id::text',
+        "CREATE INDEX by_id ON users (id)",
+        "CREATE INDEX of_names ON names (name)",
+        "CREATE INDEX elsewhere ON other.users (name)",
+    )
+    assert effects.indexes_of(statements, "public.users", ("name",)) == {"index by_name", "index By Name"}
+    assert effects.indexes_of(statements, "other.users", ("name", "x")) == {"index other.elsewhere"}
+    assert effects.indexes_of(statements, '"users"', ("Name",)) == frozenset()

@@ -1,10 +1,12 @@
 """Whether a database is where its stamp says. What differs is told, and nothing is changed."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 from dbops.operations.migrate import effects
 from dbops.operations.migrate.facts import Database, History, Revision
 from dbops.operations.migrate.plan import is_of, leftovers
+from dbops.operations.migrate.shapes.columns import Columns
+from dbops.operations.migrate.shapes.dropped import Dropped
 
 _NAMED = 6
 
@@ -56,9 +58,23 @@ def _being_built(left: Iterable[Revision], database: Database) -> Iterator[tuple
 
 def _expected(history: History, stamp: str | None) -> frozenset[str]:
     found: set[str] = set()
+    done: list[str] = []
     for revision in history.until(stamp):
-        found = ({effects.under(name, revision.renames) for name in found} - revision.takes) | revision.makes
+        gone = revision.takes | _gone_along(revision, done)
+        found = ({effects.under(name, revision.renames) for name in found} - gone) | revision.makes
+        done += revision.up
     return frozenset(found)
+
+
+def _gone_along(revision: Revision, done: Sequence[str]) -> frozenset[str]:
+    """Name the indexes of columns that a revision puts away or drops: no statement of it names them."""
+    match revision.phase, revision.shape:
+        case "contract", Columns(table=table, old=old) if old:
+            return effects.indexes_of(done, table, old)
+        case "remove", Dropped(table=table, columns=columns) if columns:
+            return effects.indexes_of(done, table, columns)
+        case _:
+            return frozenset()
 
 
 def _some(names: list[str]) -> str:

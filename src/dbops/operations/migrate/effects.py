@@ -5,7 +5,7 @@ must not be there before.
 """
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 
 _WORD = r'(?:"(?:[^"]|"")+"|[A-Za-z_][\w$]*)'
 _NAME = rf"(?:({_WORD})\.)?({_WORD})"
@@ -23,6 +23,8 @@ _PATTERNS = tuple(
         ("policy", "POLICY", rf"{_NAME}\s+ON\s+{_NAME}"),
     )
 )
+_TABLE = re.compile(rf"\s*{_NAME}\s*")
+_INDEX_ON = re.compile(rf"CREATE\s+(?:UNIQUE\s+)?INDEX\b[^(]*?\sON\s+(?:ONLY\s+)?{_NAME}", re.IGNORECASE)
 ASKED = "\\gexec\n/**/"  # behind a query that yields statements; the comment is for the semicolon that follows
 _ROLE = re.compile(r"CREATE ROLE (\w+)", re.IGNORECASE)
 _EXTENSION = re.compile(r'CREATE EXTENSION\s+(?:IF NOT EXISTS\s+)?"?([\w-]+)"?', re.IGNORECASE)
@@ -37,6 +39,22 @@ def made(statements: Sequence[str]) -> frozenset[str]:
 
 def taken(statements: Sequence[str]) -> frozenset[str]:
     return frozenset(_named("DROP", statements))
+
+
+def indexes_of(statements: Sequence[str], table: str, columns: Collection[str]) -> frozenset[str]:
+    """Name the indexes that need columns of a table: they go where the columns go."""
+    whole = _TABLE.fullmatch(table)
+    if whole is None:
+        return frozenset()
+    named = _in_schema(*map(_folded, whole.groups()))
+    found: set[str] = set()
+    for one in statements:
+        match = _INDEX_ON.match(one.lstrip())
+        if match is not None and _in_schema(*map(_folded, match.groups())) == named:
+            words = {_folded(word) for word in re.findall(_WORD, one.lstrip()[match.end() :])}
+            if words & set(columns):
+                found |= made([one])
+    return frozenset(found)
 
 
 def _named(wanted: str, statements: Sequence[str]) -> Iterator[str]:
