@@ -2,11 +2,13 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 import psycopg
 from psycopg.rows import dict_row
 
+from dbops import units
 from dbops.engine import clock
 from dbops.errors import UsageError
 from dbops.operations.migrate.backfill.facts import Signal
@@ -42,7 +44,12 @@ _TABLES = "SELECT relid::oid FROM pg_partition_tree(%(oid)s::oid::regclass) UNIO
 _WAITERS = """
     SELECT count(*)::float8, pg_has_role('pg_read_all_stats', 'USAGE') FROM pg_stat_activity a
      WHERE a.wait_event_type = 'Lock' AND pg_blocking_pids(a.pid) && %s::int[]"""
-
+_HOLDERS = """
+    SELECT a.pid, coalesce(a.usename, a.backend_type), a.application_name, coalesce(a.state, 'not to be seen'), clock_timestamp() - a.xact_start
+      FROM pg_locks l JOIN pg_stat_activity a USING (pid)
+     WHERE l.relation = %s::oid AND l.granted AND l.pid <> ALL(%s::int[])
+       AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
+     GROUP BY a.pid, a.usename, a.backend_type, a.application_name, a.state, a.xact_start ORDER BY a.xact_start LIMIT 3"""
 
 _MANY_DEAD = 100_000  # fewer are no reason to wait, whatever their share
 
@@ -100,6 +107,17 @@ def waiters(connection: Connection, backends: Sequence[int]) -> float | None:
     """Count who waits for a lock that one of these backends holds."""
     row = connection.execute(_WAITERS, (list(backends),)).fetchone()
     return row[0] if row is not None and row[1] else None
+
+
+def holders(connection: Connection, table: int, ours: Sequence[int]) -> list[str]:
+    """Name who holds locks on a table, who began first; a plain owner sees little of others."""
+    rows = connection.execute(_HOLDERS, (table, [*ours, connection.info.backend_pid])).fetchall()
+    return [_holder(*row) for row in rows]
+
+
+def _holder(pid: int, user: str, application: str | None, state: str, age: timedelta | None) -> str:
+    since = f", its transaction is {units.duration(age)} old" if age is not None else ""
+    return f"backend {pid} of {user} ({application or 'no application name'}, {state}{since})"
 
 
 def asked(own: Connection, text: str) -> float:

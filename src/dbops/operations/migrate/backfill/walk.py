@@ -5,7 +5,6 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import Any
 
 import psycopg
 from psycopg import sql
@@ -35,11 +34,6 @@ _LARGE_BLOCKS = 1_000  # below, reading all of a table is cheap
 _SETTINGS = """
     SELECT set_config('lock_timeout', %s, true), set_config('statement_timeout', %s, true),
            set_config('synchronous_commit', 'off', true), set_config(%s, %s, true)"""
-_HOLDERS = """
-    SELECT a.pid, a.usename, a.state FROM pg_locks l JOIN pg_stat_activity a USING (pid)
-     WHERE l.relation = %s::oid AND l.granted AND l.pid <> pg_backend_pid()
-       AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
-     ORDER BY a.xact_start LIMIT 3"""
 
 
 class BackfillFailed(DbopsError):
@@ -226,17 +220,13 @@ def _wait_for_others(doing: Doing, connection: Connection, going: _Going) -> Non
     now = clock.monotonic()
     going.busy_since = now if going.busy_since is None else going.busy_since
     if now - going.busy_since > doing.wanted.patience.total_seconds():
-        who = ", ".join(f"backend {p} of {u} ({s})" for p, u, s in _rows(connection, doing.facts.table.oid))
+        who = ", ".join(doing.watch.holders(doing.facts.table.oid))
         raise LockBusy(
             f"{doing.facts.table.shown}, or its next row, has been locked for long, by {who or 'somebody'}",
             hint="end that transaction, then run again: it goes on where it stopped",
             target=doing.facts.target,
         )
     _rest(doing, connection, going.part, _POLL_S, by="a lock of another transaction")
-
-
-def _rows(connection: Connection, oid: int) -> list[Any]:
-    return connection.execute(_HOLDERS, (oid,)).fetchall()
 
 
 def _set_aside(doing: Doing, connection: Connection, going: _Going, reason: str) -> None:

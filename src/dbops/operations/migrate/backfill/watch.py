@@ -37,6 +37,11 @@ class Watch:
         waited, self._waited = self._waited, False
         return waited
 
+    def holders(self, table: int) -> list[str]:
+        """Tell who holds locks on a table, or on its rows."""
+        with postgres.translated(self._target):
+            return signals.holders(self._eye.connection, table, sorted(self.backends))
+
     def look_until(self, over: threading.Event) -> None:
         last = clock.monotonic()
         try:
