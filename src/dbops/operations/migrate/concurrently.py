@@ -20,6 +20,7 @@ from sqlalchemy.engine import ExceptionContext
 from dbops.errors import LockBusy, Refused, VerifiedBad
 from dbops.operations.migrate import duplicates
 
+DUPLICATES = "dbops_duplicates"  # of the connection: the keys of rows that a unique index was refused for
 _IDENTIFIER = r'(?:"(?:[^"]|"")+"|[^\s."();]+)'
 _CREATE = re.compile(
     rf"\s*CREATE\s+(?P<unique>UNIQUE\s+)?INDEX\s+(?P<alone>CONCURRENTLY\s+)?(?P<once>IF\s+NOT\s+EXISTS\s+)?"
@@ -145,6 +146,8 @@ def _failed(context: ExceptionContext) -> None:
     with suppress(psycopg.Error, Refused, LockBusy):  # the failure itself is told; the next run finds what is left
         _restore(connection, raw)
         if index is not None and (found := _look(raw, index)) is not None and not found.valid:
+            if isinstance(context.original_exception, psycopg.errors.UniqueViolation):
+                connection.info[DUPLICATES] = duplicates.keys(raw, index)
             _drop_at_once(raw, index)
 
 

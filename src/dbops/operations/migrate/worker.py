@@ -140,7 +140,7 @@ def _told(connection: sa.Connection, error: DBAPIError | psycopg.Error, target: 
         if isinstance(cause, errors.QueryCanceled | errors.DeadlockDetected) and connection.info.get(changes.BOUND):
             return LockBusy(told.message, hint="a long transaction holds the lock; run again when it is over")
         if isinstance(cause, psycopg.IntegrityError):
-            return _of_rows(cause, revision)
+            return _of_rows(cause, revision, connection.info.pop(concurrently.DUPLICATES, None))
         if isinstance(cause, errors.ObjectNotInPrerequisiteState):  # a gate within the revision
             return Refused(told.message, hint=cause.diag.message_hint)
         if duplicate:
@@ -148,9 +148,10 @@ def _told(connection: sa.Connection, error: DBAPIError | psycopg.Error, target: 
         return told
 
 
-def _of_rows(cause: psycopg.IntegrityError, revision: str) -> DbopsError:
+def _of_rows(cause: psycopg.IntegrityError, revision: str, keys: str | None) -> DbopsError:
     """Leave out the detail, which holds what is in the row."""
     told = cause.diag.message_primary or type(cause).__name__
+    told += f": rows have the same values; the keys of the first ones: {keys}" if keys else ""
     hint = "correct the rows, then run again: it goes on from here"
     return DbopsError(f"revision {revision}: {redact(told)}", hint=cause.diag.message_hint or hint)
 
