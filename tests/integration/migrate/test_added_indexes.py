@@ -329,7 +329,7 @@ def test_the_watcher_names_who_blocks_us_and_who_waits_behind_us(live: changing.
                 yield admin
 
         ramp = Ramp(budget=timedelta(0))
-        doing = Doing(changing.TARGET, looking, administrator, lambda *_: b"", ours.info.backend_pid, ramp)
+        doing = Doing(changing.TARGET, looking, administrator, lambda *_: b"", ours.info.backend_pid, ramp, live.run())
         _watch(doing)
         holder.rollback()
         for thread in waiting:
