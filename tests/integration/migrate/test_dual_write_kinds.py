@@ -10,6 +10,9 @@ from psycopg import errors
 from psycopg.conninfo import make_conninfo
 
 from dbops.operations.migrate.shapes.columns import Columns, New
+from dbops.operations.migrate.shapes.generated import Generated
+from dbops.operations.migrate.shapes.not_null import NotNull
+from dbops.operations.migrate.shapes.shape import Shape
 
 import shaping
 
@@ -230,3 +233,31 @@ def test_an_expression_that_triggers_could_not_follow_is_refused(
     with pytest.raises(error, match=message):
         shaping.expand(admin, replaced("text", up))
     assert shaping.rows(admin, "SELECT FROM pg_trigger WHERE tgrelid = 't'::regclass") == []
+
+
+def test_a_generated_column_follows_in_the_same_way_for_every_client(admin: Client) -> None:
+    admin.execute("SET TimeZone = 'UTC'; CREATE TABLE t (id int PRIMARY KEY, a timestamptz)")
+    shape = Generated("public.t", "b", "date", "r.a::date")
+    shaping.expand(admin, shape)
+    admin.execute("SET TimeZone = 'Asia/Tokyo'; INSERT INTO t (id, a) VALUES (1, '2026-01-01 23:00+00')")
+    admin.execute("SET TimeZone = 'UTC'")
+    assert shaping.differing(admin, shape) == {"forward": []}
+    shaping.undo(admin, shape)
+    for kind, expression in (("json", "to_json(r.id)"), ("point", "point(r.id, 1)")):
+        shape = Generated("public.t", "b", kind, expression)
+        shaping.expand(admin, shape)
+        assert [shaping.fill(admin, shape), shaping.fill(admin, shape)] == [1, 0]
+        shaping.undo(admin, shape)
+
+
+BLIND: tuple[Shape, ...] = (
+    Generated("public.t", "b", "text", "r.g || 'x'"),
+    NotNull("public.t", "a", fill="r.g"),
+)
+
+
+@pytest.mark.parametrize("shape", BLIND, ids=["a generated column", "a column without nulls"])
+def test_what_is_computed_behind_triggers_is_no_source_for_them(admin: Client, shape: Shape) -> None:
+    admin.execute("CREATE TABLE t (id int, a text, g text GENERATED ALWAYS AS ('g') STORED)")
+    with pytest.raises(errors.ObjectNotInPrerequisiteState, match=r"column g of .*t is generated"):
+        shaping.expand(admin, shape)

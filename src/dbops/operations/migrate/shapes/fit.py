@@ -53,7 +53,8 @@ def settle(change: str, dual: Dual, kinds: tuple[str, ...]) -> str:
 
     PostgreSQL tells: an index takes nothing else than what always says the same.
     """
-    every = literal(f"(({dual.differs_up}) OR ({dual.differs_down}))")
+    told = [one for one in (dual.differs_up, dual.differs_down) if one]
+    every = literal(f"(({') OR ('.join(told)}))")
     functions = [f"{beside(dual.table, names.name(kind, change, dual.table))}()" for kind in kinds]
     fixed = "".join(f" SET {name} = {literal(value)}" for name, value in SETTINGS.items())
     alter = "\n".join(f"        ALTER FUNCTION {one}{fixed};" for one in functions)

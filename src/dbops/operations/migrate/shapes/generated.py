@@ -9,7 +9,10 @@ from dataclasses import dataclass
 
 from dbops.operations.migrate.shapes import dual, names
 from dbops.operations.migrate.shapes.adds import Adds
+from dbops.operations.migrate.shapes.expressions import refuse_the_unsteady
+from dbops.operations.migrate.shapes.fit import refuse_the_unfit, settle
 from dbops.operations.migrate.shapes.guarded import beside, quoted
+from dbops.operations.migrate.shapes.pair import Dual
 from dbops.operations.migrate.shapes.shape import KEY, ROWS, Comparison, Do, Filling
 
 
@@ -25,9 +28,12 @@ class Generated(Adds):
     def expand(self, change: str) -> tuple[Do, ...]:
         name, column = names.name("follow", change, self.table), quoted(self.column)
         body = f"DECLARE\n    r ALIAS FOR new;\nBEGIN\n    r.{column} := ({self.expression});\n    RETURN r;\nEND"
+        refuse_the_unsteady([self.expression])
         return (
             Do(f"ALTER TABLE {self.table} ADD COLUMN {column} {self.type}"),
+            Do(refuse_the_unfit(self._side)),
             Do(dual.function(change, self.table, "follow", body, (self.expression,))),
+            Do(settle(change, self._side, ("follow",))),
             Do(
                 f"CREATE TRIGGER {quoted(name)} BEFORE INSERT OR UPDATE ON {self.table} FOR EACH ROW\n"
                 f"    EXECUTE FUNCTION {beside(self.table, name)}()"
@@ -53,4 +59,8 @@ class Generated(Adds):
 
     @property
     def _differs(self) -> str:
-        return f"r.{quoted(self.column)} IS DISTINCT FROM ({self.expression})"
+        return self._side.differs_up
+
+    @property
+    def _side(self) -> Dual:
+        return Dual(self.table, (), (self.column,), {self.column: self.expression}, {}, {self.column: self.type})

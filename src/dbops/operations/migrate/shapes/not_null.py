@@ -6,7 +6,9 @@ from dataclasses import dataclass
 from dbops.operations.migrate.shapes import dual, names
 from dbops.operations.migrate.shapes.adds import NoSwap
 from dbops.operations.migrate.shapes.filled import check, drop_check, let_no_nulls_in, prove_no_nulls
+from dbops.operations.migrate.shapes.fit import refuse_the_unfit
 from dbops.operations.migrate.shapes.guarded import beside, quoted
+from dbops.operations.migrate.shapes.pair import Dual
 from dbops.operations.migrate.shapes.shape import KEY, ROWS, Comparison, Do, Filling, OldNames
 
 
@@ -29,6 +31,7 @@ class NotNull(NoSwap):
         name, column = names.name("fill", change, self.table), quoted(self.column)
         body = f"DECLARE\n    r ALIAS FOR new;\nBEGIN\n    r.{column} := ({self.fill});\n    RETURN r;\nEND"
         return (
+            Do(refuse_the_unfit(Dual(self.table, (), (self.column,), {self.column: self.fill}, {}))),
             constraint,  # first, for it takes the strongest lock: to ask for that later could end in a deadlock
             Do(dual.function(change, self.table, "fill", body, (self.fill,))),
             Do(
