@@ -45,11 +45,13 @@ _WAITERS = """
     SELECT count(*)::float8, pg_has_role('pg_read_all_stats', 'USAGE') FROM pg_stat_activity a
      WHERE a.wait_event_type = 'Lock' AND pg_blocking_pids(a.pid) && %s::int[]"""
 _HOLDERS = """
-    SELECT a.pid, coalesce(a.usename, a.backend_type), a.application_name, coalesce(a.state, 'not to be seen'), clock_timestamp() - a.xact_start
-      FROM pg_locks l JOIN pg_stat_activity a USING (pid)
-     WHERE l.relation = %s::oid AND l.granted AND l.pid <> ALL(%s::int[])
-       AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
-     GROUP BY a.pid, a.usename, a.backend_type, a.application_name, a.state, a.xact_start ORDER BY a.xact_start LIMIT 3"""
+    SELECT pid, coalesce(usename, backend_type), application_name, coalesce(state, 'not to be seen'),
+           clock_timestamp() - xact_start
+      FROM pg_stat_activity
+     WHERE pid <> ALL(%s::int[])
+       AND pid IN (SELECT l.pid FROM pg_locks l WHERE l.relation = %s::oid AND l.granted AND l.database =
+                          (SELECT oid FROM pg_database WHERE datname = current_database()))
+     ORDER BY xact_start LIMIT 3"""
 
 _MANY_DEAD = 100_000  # fewer are no reason to wait, whatever their share
 
@@ -111,7 +113,7 @@ def waiters(connection: Connection, backends: Sequence[int]) -> float | None:
 
 def holders(connection: Connection, table: int, ours: Sequence[int]) -> list[str]:
     """Name who holds locks on a table, who began first; a plain owner sees little of others."""
-    rows = connection.execute(_HOLDERS, (table, [*ours, connection.info.backend_pid])).fetchall()
+    rows = connection.execute(_HOLDERS, ([*ours, connection.info.backend_pid], table)).fetchall()
     return [_holder(*row) for row in rows]
 
 
