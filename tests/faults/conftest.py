@@ -9,7 +9,10 @@ import pytest
 
 from killing import Zygote
 
-_HEAD = ("| fault | dbops | pgbackrest verify | pgbackrest check |", "|---|---|---|---|")
+_TABLES = {
+    "fault rows": ("| fault | dbops | pgbackrest verify | pgbackrest check |", "|---|---|---|---|"),
+    "change fault rows": ("| fault | dbops says | then |", "|---|---|---|"),
+}
 
 
 @pytest.fixture(scope="session")
@@ -42,7 +45,8 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         terminalreporter.section("kills")
         for row in kills:
             terminalreporter.write_line(row)
-    if rows := [value for name, _, value in told if name == "fault rows"]:
-        terminalreporter.section("faults")
-        for row in (*_HEAD, *rows):
-            terminalreporter.write_line(row)
+    for table, head in _TABLES.items():
+        if rows := list(dict.fromkeys(value for name, _, value in told if name == table)):
+            terminalreporter.section("faults")
+            for row in (*head, *rows):
+                terminalreporter.write_line(row)

@@ -16,6 +16,7 @@ from dbops.operations.migrate.life import State
 from dbops.servers import postgres as pg
 
 import filling
+from faulting import Rows
 from standing_by import standby
 
 ROWS = 10_000
@@ -116,7 +117,9 @@ def test_ddl_by_hand_in_between_is_told_and_can_be_taken_back(things: filling.Ch
     is_filled_once(things)
 
 
-def test_a_replica_that_falls_behind_holds_it(things: filling.Change, server: str, folder: Path) -> None:
+def test_a_replica_that_falls_behind_holds_it(
+    things: filling.Change, server: str, folder: Path, record_property: Callable[[str, object], None]
+) -> None:
     """A standby that does not replay is behind with every batch; it replays again once the ledger tells of it."""
     with (
         standby(server, folder / "standby", "it's a \\ test") as live,
@@ -136,6 +139,7 @@ def test_a_replica_that_falls_behind_holds_it(things: filling.Change, server: st
         things.fill(on_progress=release, firing=Firing.FIRE, most_rows=500, limits={"replica-behind": 16_384.0})
     assert released == [0]
     is_filled_once(things)
+    Rows(record_property).add_row("replica behind", "migrate backfill: waits, replica-behind", "it goes on by itself")
 
 
 def follows(things: filling.Change) -> None:
