@@ -80,6 +80,13 @@ def test_readers_do_not_follow_where_somebody_altered_what_keeps_both_alike(live
         contracting.carry_out(switch.switch, live, percent=10)
 
 
+def test_what_was_compared_proves_nothing_once_its_revision_compares_otherwise(live: changing.Example) -> None:
+    contracting.carry_out(compare.verify, live)
+    renaming.write(live, up="upper(r.name)")
+    with pytest.raises(Refused, match="it compares otherwise now"):
+        contracting.carry_out(switch.switch, live, percent=100)
+
+
 def test_what_was_compared_proves_nothing_once_a_trigger_was_off_for_a_while(live: changing.Example) -> None:
     contracting.carry_out(compare.verify, live)
     name = trigger(live)

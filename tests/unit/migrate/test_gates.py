@@ -88,6 +88,7 @@ _CASES: list[tuple[str, str, Passed, dict[str, Any]]] = [
     ("verified", "never compared", Passed.UNKNOWN, {"compared": None}),
     ("verified", "other triggers", Passed.UNKNOWN, {"triggers": "others"}),
     ("verified", "incomplete", Passed.UNKNOWN, {"compared": detail(complete=False, clean=False)}),
+    ("verified", "compared in another way", Passed.UNKNOWN, {"works": frozenset({"another"})}),
     ("verified", "rows differ", Passed.NO, {"compared": detail(clean=False)}),
     ("verified", "nothing to compare with", Passed.YES, {"compares": False, "compared": None}),
     ("soak", "not switched", Passed.NO, {"switched": None, "state": State.VERIFIED}),

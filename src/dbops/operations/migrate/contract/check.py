@@ -24,6 +24,7 @@ from dbops.operations.migrate.contract.facts import (
     Facts,
     Gate,
     Passed,
+    Proof,
     Statement,
 )
 from dbops.operations.migrate.contract.uses import Old, Use, becomes, use
@@ -49,6 +50,9 @@ def verified(facts: Facts) -> Gate:
     if proof.detail.get("triggers") != facts.triggers:
         told = "the triggers were changed since old and new were compared"
         return Gate("verified", Passed.UNKNOWN, told, proof.at, todo)
+    if facts.works is not None and _works(proof) != facts.works:
+        told = "the revision compares old and new in another way than they were"
+        return Gate("verified", Passed.UNKNOWN, told, proof.at, todo)
     if not proof.detail.get("complete"):
         return Gate("verified", Passed.UNKNOWN, "the last comparison is incomplete", proof.at, todo)
     if not proof.detail.get("clean"):
@@ -56,6 +60,10 @@ def verified(facts: Facts) -> Gate:
     rows = sum(int(way.get("rows", 0)) for way in proof.detail.get("ways", ()))
     conflicts = f"; {units.counted(facts.conflicts, 'conflict')} of writers since" if facts.conflicts else ""
     return Gate("verified", Passed.YES, f"{rows:,} rows compared, none differs{conflicts}", proof.at)
+
+
+def _works(proof: Proof) -> frozenset[str]:
+    return frozenset(str(way.get("work")) for way in proof.detail.get("ways", ()))
 
 
 def soak(facts: Facts) -> Gate:

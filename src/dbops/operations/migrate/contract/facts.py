@@ -135,6 +135,7 @@ class Facts:
     kept: bool = False  # what goes away is put out of the way first, with all that is in it
     compared: Proof | None = None
     triggers: str = ""  # the digest of our triggers as they are now
+    works: frozenset[str] | None = None  # the hashes of what is to be compared
     conflicts: int = 0  # since the switch: rows whose old and new were both written, and disagreed
     dependants: tuple[Dependant, ...] = ()
     own_roles: Mapping[int, str] = field(default_factory=dict[int, str])  # by their OIDs

@@ -6,7 +6,7 @@ from dbops.config.model import Config
 from dbops.engine.run import Run
 from dbops.operations.migrate import checksum
 from dbops.operations.migrate.compare import reading, triggers
-from dbops.operations.migrate.compare.facts import COMPARED
+from dbops.operations.migrate.compare.facts import COMPARED, work_of
 from dbops.operations.migrate.contract import clients, counting, dependants
 from dbops.operations.migrate.contract.facts import BASELINE, REHEARSED, Backups, Dependant, Facts, Proof
 from dbops.operations.migrate.contract.uses import Old
@@ -49,7 +49,8 @@ def observe(config: Config, work: Work, run: Run, now: datetime, backups: Backup
         compares=bool(shape.comparisons()),
         kept=retiring.retires(shape),
         compared=_proof(change.life, COMPARED, here),
-        triggers=triggers.digest(connection, change.id, tables),
+        triggers=(digest := triggers.digest(connection, change.id, tables)),
+        works=frozenset(work_of(one, digest) for one in work.comparisons),
         conflicts=_conflicts(connection, change.id, switched),
         dependants=needing,
         own_roles=_own_roles(connection),

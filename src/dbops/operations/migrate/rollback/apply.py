@@ -18,6 +18,7 @@ from dbops.operations.migrate.compare import check, jobs
 from dbops.operations.migrate.compare.facts import Outcome
 from dbops.operations.migrate.compare.plan import Compare
 from dbops.operations.migrate.compare.walk import walk
+from dbops.operations.migrate.contract.apply import write_whole
 from dbops.operations.migrate.exchange import exchange, make_ready
 from dbops.operations.migrate.life import State
 from dbops.operations.migrate.open_changes import Work
@@ -144,6 +145,6 @@ def _overridden(doing: Doing) -> None:
 def _write(file: File, target: str) -> None:
     path = Path(file.path)
     try:
-        path.write_text(file.text, encoding="utf-8")
+        write_whole(path, file.text)
     except OSError as error:
         raise Refused(f"{path} cannot be written: {error.strerror}", target=target) from error

@@ -5,7 +5,7 @@ went on without proof, and said why
 """
 
 from dbops.errors import CouldNotVerify, DbopsError, Refused
-from dbops.operations.migrate.life import State
+from dbops.operations.migrate.life import State, Told
 from dbops.operations.migrate.switch.facts import ALL, REVERSE, Facts
 
 
@@ -38,7 +38,13 @@ def _unproven(facts: Facts) -> str | None:
         return f"is {state}, not verified: readers may only follow to what is alike"
     if facts.proof.detail.get("triggers") != facts.triggers:
         return "was verified under other triggers than are there now"
+    if facts.works is not None and _works(facts.proof) != facts.works:
+        return "was verified before its revision was changed: it compares otherwise now"
     return None if facts.forward else "was found to differ when it was last compared"
+
+
+def _works(proof: Told) -> frozenset[str]:
+    return frozenset(str(way.get("work")) for way in proof.detail.get("ways", ()))
 
 
 def _one_way(facts: Facts) -> DbopsError | None:

@@ -37,6 +37,7 @@ class Facts:
     before_swap: tuple[Do, ...] = ()
     overrides: tuple[Override, ...] = ()
     baseline_due: str | None = None  # why it has to be taken
+    works: frozenset[str] | None = None  # the hashes of what is to be compared
 
     @property
     def reversed(self) -> bool:

@@ -14,7 +14,7 @@ from dbops.errors import UsageError
 from dbops.operations.migrate import carrying, drift, open_changes
 from dbops.operations.migrate.apply import SUBJECT
 from dbops.operations.migrate.compare import triggers
-from dbops.operations.migrate.compare.facts import COMPARED
+from dbops.operations.migrate.compare.facts import COMPARED, work_of
 from dbops.operations.migrate.contract.facts import Counted
 from dbops.operations.migrate.life import State
 from dbops.operations.migrate.open_changes import Work
@@ -85,6 +85,7 @@ def _facts(work: Work, percent: int, overrides: Sequence[Override], look: Callab
     change, shape, here = work.change, work.shape, work.known.here
     comparisons = work.comparisons
     tables = tuple({shape.table, *(one.table for one in comparisons)})
+    digest = triggers.digest(work.connection, change.id, tables)
     due: str | None = None
     if percent == ALL:
         due = "what is called from here on is a use after the switch"
@@ -100,10 +101,11 @@ def _facts(work: Work, percent: int, overrides: Sequence[Override], look: Callab
         change.percent,
         percent,
         change.life.evidence(COMPARED, here),
-        triggers.digest(work.connection, change.id, tables),
+        digest,
         frozenset(one.way for one in comparisons),
         texts(shape.swap(change.id)),
         exchanging.before_swap(shape, change.id),
         tuple(overrides),
         due,
+        frozenset(work_of(one, digest) for one in comparisons),
     )
