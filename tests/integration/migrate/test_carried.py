@@ -168,6 +168,8 @@ def test_a_rename_carries_all_that_stands_on_the_column(live: changing.Example) 
             "FOREIGN KEY (buyer) REFERENCES users(full_name) ON UPDATE CASCADE ON DELETE SET NULL"
         ),
     }
+    took = live.execute("SELECT detail #>> '{statements,0,sql}' FROM dbops.entries WHERE detail ->> 'phase' = 'build'")
+    assert [text.partition(" on ")[0].rpartition(" ")[2] for (text,) in took] == BUILDS
     assert planned(live) == []
     verify(live)
     down(live, "2026_01_01_0001")

@@ -85,6 +85,19 @@ def test_attempts_that_were_given_up_count_as_waiting(live: changing.Example) ->
     assert took["statements"][0]["sql"] == "ALTER TABLE public.users ADD COLUMN full_name text"
 
 
+def test_a_switch_that_changes_the_catalog_tells_its_locks(live: changing.Example) -> None:
+    renaming.write(live, swap="ALTER TABLE users RENAME id TO key", swap_back="ALTER TABLE users RENAME key TO id")
+    renaming.upgrade(live)
+    renaming.fill(live)
+    renaming.verify(live)
+    renaming.switch(live)
+    [took] = contracting.entries(live, "took")
+    assert (took["phase"], took["attempts"], took["revision"]) == ("switch", 1, None)
+    [swap] = took["statements"]
+    assert swap["sql"] == "ALTER TABLE users RENAME id TO key"
+    assert [(one["relation"], one["mode"]) for one in swap["locks"]] == [("public.users", "ACCESS EXCLUSIVE")]
+
+
 def test_a_lock_counts_as_held_from_when_it_was_granted_to_the_end_of_the_transaction(live: changing.Example) -> None:
     watch = Stopwatch()
     text = "LOCK TABLE users IN ACCESS EXCLUSIVE MODE"
