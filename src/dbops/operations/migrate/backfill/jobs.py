@@ -48,7 +48,7 @@ _HELD = """
     UPDATE dbops.jobs SET throttled_by = %s, throttled_ms = throttled_ms + %s, at = clock_timestamp()
      WHERE id = %s AND run = %s"""
 _SET_ASIDE = "INSERT INTO dbops.set_aside (job, key, reason) VALUES (%s, %s, %s)"
-_KEYS = "SELECT ctid::text, key, reason FROM dbops.set_aside WHERE job = %s ORDER BY at"
+_KEYS = "SELECT key FROM dbops.set_aside WHERE job = %s ORDER BY at"
 _REASON = "UPDATE dbops.set_aside SET reason = %s, at = clock_timestamp() WHERE job = %s AND key = %s"
 _DONE = "DELETE FROM dbops.set_aside WHERE job = %s AND key = %s"
 _FILLED = "UPDATE dbops.jobs SET rows_changed = rows_changed + %s WHERE id = %s AND run = %s"
@@ -150,7 +150,7 @@ def set_aside(connection: Connection, part: Part, key: Bound, reason: str) -> No
 
 
 def keys_set_aside(connection: Connection, part: Part) -> list[Bound]:
-    return [tuple(key) for _, key, _ in connection.execute(_KEYS, (part.job,)).fetchall()]
+    return [tuple(key) for (key,) in connection.execute(_KEYS, (part.job,)).fetchall()]
 
 
 def still_set_aside(connection: Connection, part: Part, key: Bound, reason: str) -> None:
