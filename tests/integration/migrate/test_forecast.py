@@ -5,6 +5,7 @@ from pathlib import Path
 
 import psycopg
 import pytest
+from psycopg.conninfo import conninfo_to_dict
 
 from dbops.config.load import load
 from dbops.engine import run as runs
@@ -336,6 +337,26 @@ def test_a_copy_has_everything_but_the_rows(server: str, database: str, database
             clone.execute("DROP TABLE compliance_reports")  # its policy names the role, which goes now
         live.execute("DROP POLICY r ON compliance_reports")
         live.execute(f"DROP ROLE reader_{databases.folder.name}".encode())
+
+
+def test_a_copy_has_no_way_to_other_servers(server: str, database: str, databases: Databases) -> None:
+    live_dsn = databases.conninfo("audit")
+    told = conninfo_to_dict(live_dsn)
+    with rows(live_dsn) as live:
+        live.execute("CREATE TABLE theirs AS SELECT 1 AS one; CREATE EXTENSION postgres_fdw")
+        host, name = told["host"], told["dbname"]
+        options = f"host '{host}', port '{told.get('port', 5432)}', dbname '{name}'"
+        live.execute(f"CREATE SERVER elsewhere FOREIGN DATA WRAPPER postgres_fdw OPTIONS ({options})".encode())
+        password = str(told["password"]).replace("'", "''").replace("\\", "\\\\")
+        given = f"OPTIONS (user '{told['user']}', password E'{password}')"
+        live.execute(f"CREATE USER MAPPING FOR PUBLIC SERVER elsewhere {given}".encode())
+        live.execute("CREATE FOREIGN TABLE far (one int) SERVER elsewhere OPTIONS (table_name 'theirs')")
+        assert live.execute("SELECT * FROM far").fetchall() == [(1,)]
+        copy.copy(live, live_dsn, database, target="audit")
+        [one] = trial.tried(database, {"r": [Written("r", 1, "DELETE FROM far", 1)]}, {"r"}).seen
+        assert one.failed is not None
+        assert "user mapping not found" in one.failed.message
+        assert live.execute("SELECT one FROM theirs").fetchall() == [(1,)]
 
 
 def catalog_names(connection: psycopg.Connection) -> list[tuple[str, str]]:

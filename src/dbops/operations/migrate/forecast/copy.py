@@ -1,5 +1,7 @@
 """The schema of a live database, without its rows, in a scratch database."""
 
+from typing import Any
+
 import psycopg
 from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
@@ -13,6 +15,7 @@ _WHAT = (
     "--no-security-labels",
     "--lock-wait-timeout=4s",  # it takes ACCESS SHARE on every table, and must not queue behind DDL
 )
+_MAPPINGS = "SELECT CASE WHEN umuser <> 0 THEN usename END, srvname FROM pg_user_mappings"
 
 
 def copy(live: Connection, live_dsn: str, scratch_dsn: str, *, target: str) -> None:
@@ -27,6 +30,15 @@ def copy(live: Connection, live_dsn: str, scratch_dsn: str, *, target: str) -> N
             hint="pg_dump has to see the whole schema; version and extensions of the server have to be installed here",
             target=target,
         ) from error
+    with translated(target), psycopg.connect(scratch_dsn, autocommit=True) as connection:
+        close_ways_out(connection)
+
+
+def close_ways_out(connection: psycopg.Connection[Any]) -> None:
+    """Drop the user mappings of a copy: through a foreign table it would write where the live database does."""
+    for role, server in connection.execute(_MAPPINGS).fetchall():
+        who = sql.SQL("PUBLIC") if role is None else sql.Identifier(role)
+        connection.execute(sql.SQL("DROP USER MAPPING FOR {} SERVER {}").format(who, sql.Identifier(server)))
 
 
 def _run(name: str, dsn: str, options: tuple[str, ...], *, given: bytes | None = None) -> bytes:

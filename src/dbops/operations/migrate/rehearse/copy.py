@@ -24,6 +24,7 @@ from dbops.engine.run import Run
 from dbops.errors import CouldNotVerify
 from dbops.operations.migrate import history
 from dbops.operations.migrate.forecast import scratch
+from dbops.operations.migrate.forecast.copy import close_ways_out
 from dbops.servers import account
 from dbops.servers import postgres as servers
 from dbops.stores import databases, postgres
@@ -41,7 +42,6 @@ _LEFT_OUT = re.compile(r"^\d+; \d+ \d+ (USER MAPPING |SCHEMA - public )")
 _ROLES = """
     SELECT rolname, rolsuper, rolbypassrls, rolcreaterole, rolcreatedb, rolinherit FROM pg_roles
      WHERE rolname !~ '^pg_'"""
-_MAPPINGS = "SELECT CASE WHEN umuser <> 0 THEN usename END, srvname FROM pg_user_mappings"
 _MEMBERS = """
     SELECT DISTINCT r.rolname, m.rolname FROM pg_auth_members a
       JOIN pg_roles r ON r.oid = a.roleid JOIN pg_roles m ON m.oid = a.member"""
@@ -89,9 +89,7 @@ def brought(config: Config, path: Path, target: str, there: str) -> Generator[Co
         work = place / "work"
         work.mkdir(mode=0o700)
         with translated(target), psycopg.connect(there, autocommit=True) as connection:
-            for role, server in connection.execute(_MAPPINGS).fetchall():  # as in a dump: they lead out of the copy
-                who = sql.SQL("PUBLIC") if role is None else sql.Identifier(role)
-                connection.execute(sql.SQL("DROP USER MAPPING FOR {} SERVER {}").format(who, sql.Identifier(server)))
+            close_ways_out(connection)
         made = _config(config, path, target, work, there=there, owner=owner, password=None)
         yield Copy(load(made).config, made, there)
 
