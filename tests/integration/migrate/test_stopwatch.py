@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from dbops.engine import clock
-from dbops.operations.migrate import ready
+from dbops.operations.migrate import history, open_changes, ready
+from dbops.operations.migrate.standing import foretold
 from dbops.operations.migrate.stopwatch import Stopwatch, attended
 
 import changing
@@ -18,6 +19,22 @@ import renaming
 
 _WAITING = "SELECT count(*)::int FROM pg_locks WHERE NOT granted AND relation = 'users'::regclass"
 _PATIENCE_S = 60.0
+_INDEX = """
+from dbops.operations.migrate import changes
+from dbops.operations.migrate.shapes.index import Index
+
+change = "users-name-index"
+phase = "expand"
+impact = "none"
+shape = Index("public.users", "users_name", "(name)")
+"""
+_EXPAND = """def upgrade() -> None:
+    changes.expand(change, shape)
+
+
+def downgrade() -> None:
+    changes.undo(change, shape)
+"""
 
 
 @pytest.fixture
@@ -96,6 +113,18 @@ def test_a_switch_that_changes_the_catalog_tells_its_locks(live: changing.Exampl
     [swap] = took["statements"]
     assert swap["sql"] == "ALTER TABLE users RENAME id TO key"
     assert [(one["relation"], one["mode"]) for one in swap["locks"]] == [("public.users", "ACCESS EXCLUSIVE")]
+
+
+def test_an_index_that_is_built_in_pieces_is_told_by_itself(live: changing.Example) -> None:
+    (live.history / f"{renaming.EXPAND}_revision.py").unlink()
+    live.revision(2, _EXPAND, head=_INDEX)
+    up(live)
+    with live.connect() as connection:
+        known = history.read(live.folder / "migrations", changing.TARGET, changing.TARGET)
+        [one] = foretold.besides(open_changes.read(connection, known))
+    assert (one.change, one.phase, one.unforetold) == ("users-name-index", "expand", "never rehearsed before")
+    [built] = one.statements
+    assert (built.sql.startswith("CREATE INDEX CONCURRENTLY"), built.builds, one.locks) == (True, True, ())
 
 
 def test_a_lock_counts_as_held_from_when_it_was_granted_to_the_end_of_the_transaction(live: changing.Example) -> None:
