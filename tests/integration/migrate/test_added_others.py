@@ -20,6 +20,7 @@ INSERT INTO things SELECT n, 'sad', 'old ' || n, 'other', 3 FROM generate_series
 """
 _COLUMNS = """Dropped("things", ("Old One", "other", "third"), required={"Old One": "''", "other": None})"""
 _ALL = """Dropped("parts")"""
+_ONCE = "CREATE UNIQUE INDEX things_once ON things ((other IS NULL)) WHERE other IS NULL"
 _PARTS = """
 CREATE TABLE parts (id int PRIMARY KEY, a text) PARTITION BY RANGE (id);
 CREATE TABLE parts_1 PARTITION OF parts FOR VALUES FROM (0) TO (100);
@@ -92,6 +93,24 @@ def test_columns_go_out_of_the_way_come_back_and_go_for_good(live: changing.Exam
         "SELECT attname FROM pg_attribute WHERE attrelid = 'things'::regclass AND attnum > 0 AND NOT attisdropped"
     )
     assert rows == [("id",), ("m",)]
+
+
+def test_what_stands_on_columns_that_went_refuses_no_row_and_comes_back(live: changing.Example) -> None:
+    adding.first(live, _TABLE)
+    stands = "ALTER TABLE things ADD CHECK (coalesce(other, '') <> ''), ADD UNIQUE (other, id)"
+    live.revision(2, f'def upgrade() -> None:\n    op.execute("{stands}")\n    op.execute("{_ONCE}")\n')
+    adding.shape(live, 3, "dropped", _COLUMNS)
+    adding.run(live)
+    before = catalog_of(live.admin, comments=True)
+    contract, back = "changes._do(shape.contract(change))", "changes.put_back(change, shape)"
+    adding.follow(live, 4, "dropped", _COLUMNS, up=contract, down=back)
+    adding.run(live)
+    live.execute("INSERT INTO things (id) VALUES (52), (53)")
+    live.execute("DELETE FROM things WHERE id IN (52, 53)")
+    adding.run(live, "downgrade", "-1")
+    after = catalog_of(live.admin, comments=True)
+    differ = {name: (what, after[name]) for name, what in before.items() if after.get(name) != what}
+    assert list(differ) == ['column things."Old One"', "column things.third"], "rows of meanwhile may lack a value"
 
 
 def test_a_table_goes_to_the_attic_with_its_partitions_and_comes_back(live: changing.Example) -> None:

@@ -67,11 +67,11 @@ def _expected(history: History, stamp: str | None) -> frozenset[str]:
 
 
 def _gone_along(revision: Revision, done: Sequence[str]) -> frozenset[str]:
-    """Name the indexes of columns that a revision puts away or drops: no statement of it names them."""
+    """Name the indexes of columns that a revision puts away: no statement of it names them."""
     match revision.phase, revision.shape:
         case "contract", Columns(table=table, old=old) if old:
             return effects.indexes_of(done, table, old)
-        case "remove", Dropped(table=table, columns=columns) if columns:
+        case "contract", Dropped(table=table, columns=columns) if columns:
             return effects.indexes_of(done, table, columns)
         case _:
             return frozenset()

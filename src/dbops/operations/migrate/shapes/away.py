@@ -98,8 +98,10 @@ BEGIN
         IF one.attidentity <> '' THEN
             EXECUTE format('ALTER TABLE %s ALTER COLUMN %I DROP IDENTITY', named, one.attname);
         END IF;
-        EXECUTE format('ALTER TABLE %s ALTER COLUMN %I DROP DEFAULT, ALTER COLUMN %I DROP NOT NULL',
-                       named, one.attname, one.attname);
+        EXECUTE format('ALTER TABLE %s ALTER COLUMN %I DROP NOT NULL', named, one.attname);
+        IF @replaced@ THEN -- nothing is to be stored there that nobody has written
+            EXECUTE format('ALTER TABLE %s ALTER COLUMN %I DROP DEFAULT', named, one.attname);
+        END IF;
         EXECUTE format('ALTER TABLE %s RENAME COLUMN %I TO %I', named, one.attname, one.into_);
         EXECUTE format('COMMENT ON COLUMN %s.%I IS %L', named, one.into_, json_build_object(
             'dbops_gone', 1, 'change', @change@, 'name', one.attname, 'since', now(), 'not_null', one.attnotnull,
@@ -163,9 +165,10 @@ BEGIN
 END"""
 
 
-def put_away(change: str, table: str, columns: Sequence[str]) -> Do:
-    """Rename columns that nothing fills any more, in one statement with what stands on them."""
-    return Do(block(_with(_PUT_AWAY, change, table, columns)))
+def put_away(change: str, table: str, columns: Sequence[str], *, replaced: bool = True) -> Do:
+    """Rename columns that nobody fills any more, rid of what stands on them; replaced ones, of their defaults too."""
+    text = _with(_PUT_AWAY, change, table, columns)
+    return Do(block(text.replace("@replaced@", str(replaced).lower())))
 
 
 def bring_back(change: str, table: str, columns: Sequence[str]) -> Do:
@@ -184,8 +187,11 @@ def fill_back(table: str, values: Mapping[str, str], differs: str) -> Do:
     return Do(block(text.replace("@update@", literal(update))), alone=True)
 
 
-def stand_again(change: str, table: str, columns: Sequence[str]) -> tuple[Do, ...]:
-    """Make anew what stood on them: indexes in pieces, keys by them, the others first not valid."""
+def stand_again(change: str, table: str, columns: Sequence[str], *, replaced: bool = True) -> tuple[Do, ...]:
+    """Make anew what stood on them: indexes in pieces, keys by them, the others first not valid.
+
+    Columns that no others have replaced lack the values of rows that were written meanwhile, and let NULL in.
+    """
     every = " UNION ALL ".join(f"SELECT {_marked(table, name)} -> 'made'" for name in columns)
     made = f"FROM ({every}) AS told (made) CROSS JOIN jsonb_array_elements(made) AS one"
     there = (
@@ -194,7 +200,7 @@ def stand_again(change: str, table: str, columns: Sequence[str]) -> tuple[Do, ..
     )
     validate = "format('ALTER TABLE %s VALIDATE CONSTRAINT %I', one ->> 'rel', one ->> 'constraint')"
     return (
-        *(do for name in columns for do in _not_null_again(change, table, name)),
+        *(do for name in columns if replaced for do in _not_null_again(change, table, name)),
         Do(f"SELECT one ->> 'sql' {made} WHERE one ? 'index' AND NOT {_built()}", asks=True),
         Do(
             f"SELECT one ->> 'sql' {made} WHERE one ? 'constraint' AND {there} IS NULL ORDER BY one -> 'last'",

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from dbops.engine.plan import literal
-from dbops.operations.migrate.shapes import names, retired
+from dbops.operations.migrate.shapes import away, names, retired
 from dbops.operations.migrate.shapes.adds import Adds
 from dbops.operations.migrate.shapes.guarded import has_constraint, quoted, when
 from dbops.operations.migrate.shapes.shape import Do, OldNames
@@ -64,13 +64,17 @@ class Dropped(Adds):
     def contract(self, change: str) -> tuple[Do, ...]:
         if not self.columns:
             return (retired.put_table_away(change, self.table),)
-        return tuple(retired.put_column_away(change, self.table, name) for name in self.columns)
+        return (away.put_away(change, self.table, self.columns, replaced=False),)
 
     def put_back(self, change: str) -> tuple[Do, ...]:
         """Take contract back; it is no part of undo, for a contraction is taken back by its own revision."""
         if not self.columns:
             return (retired.bring_table_back(change, self.table),)
-        return tuple(retired.bring_column_back(change, self.table, name) for name in self.columns)
+        return (
+            away.bring_back(change, self.table, self.columns),
+            *away.stand_again(change, self.table, self.columns, replaced=False),
+            away.forget(self.table, self.columns),
+        )
 
     def removal(self, change: str, keep: str = retired.KEEP) -> tuple[Do, ...]:
         """Drop for good what contract put away, when `keep` is over."""

@@ -24,42 +24,6 @@ def stored_column(change: str, column: str) -> str:
     return f"{whole.encode()[: _LONGEST - 13].decode(errors='ignore')}_{told}"
 
 
-def put_column_away(change: str, table: str, column: str) -> Do:
-    """Rename it; whoever inserts without it is no longer refused."""
-    stored = quoted(stored_column(change, column))
-    mark = (
-        f"json_build_object('dbops_gone', 1, 'change', {literal(change)}, 'name', {literal(column)}, 'since', now(),"
-        f" 'not_null', a.attnotnull, 'comment', pg_catalog.col_description(a.attrelid, a.attnum))::text"
-    )
-    body = (
-        f"DECLARE\n    told text := (SELECT {mark} FROM pg_catalog.pg_attribute a\n"
-        f"        WHERE a.attrelid = {oid(table)} AND a.attname = {literal(column)} AND NOT a.attisdropped);\n"
-        "BEGIN\n    IF told IS NOT NULL THEN\n"
-        f"        ALTER TABLE {table} RENAME COLUMN {quoted(column)} TO {stored};\n"
-        f"        IF told::json ->> 'not_null' = 'true' THEN\n"
-        f"            ALTER TABLE {table} ALTER COLUMN {stored} DROP NOT NULL;\n"
-        "        END IF;\n"
-        f"        EXECUTE {literal(f'COMMENT ON COLUMN {table}.{stored} IS ')} || quote_literal(told);\n"
-        "    END IF;\nEND"
-    )
-    return Do(block(body))
-
-
-def bring_column_back(change: str, table: str, column: str) -> Do:
-    """Give it its name again, and its comment; rows that came in between hold NULL there."""
-    stored = stored_column(change, column)
-    body = (
-        f"DECLARE\n    told json := (SELECT pg_catalog.col_description(attrelid, attnum)::json\n"
-        f"        FROM pg_catalog.pg_attribute WHERE attrelid = {oid(table)} AND attname = {literal(stored)});\n"
-        "BEGIN\n    IF told IS NOT NULL THEN\n"
-        f"        ALTER TABLE {table} RENAME COLUMN {quoted(stored)} TO {quoted(column)};\n"
-        f"        EXECUTE {literal(f'COMMENT ON COLUMN {table}.{quoted(column)} IS ')}"
-        " || quote_nullable(told ->> 'comment');\n"
-        "    END IF;\nEND"
-    )
-    return Do(block(body))
-
-
 def remove_column(change: str, table: str, column: str, keep: str = KEEP) -> tuple[Do, ...]:
     """Drop it for good, when it was out of the way for long enough, or the table holds no row."""
     stored = stored_column(change, column)
