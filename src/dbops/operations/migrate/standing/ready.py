@@ -219,17 +219,18 @@ def past(config: Config, path: Path, target: str, run: Run, now: datetime) -> Pa
     known = history.read(history.folder(config, path), history.section(config, target), target)
     with postgres.connect(config.postgres[target], run, target=target) as connection:
         stamp = observe(connection, target=target).database.stamp
-        besides = tuple(foretold.besides(open_changes.read(connection, known)))
-        events = tuple(_events(connection, known, besides, now))
+        lives = record.read(connection, target=target)
+        besides = tuple(foretold.besides(open_changes.read(connection, known))) if lives else ()
+        events = tuple(_events(known, lives, record.here(connection), besides, now)) if lives else ()
         return Past(known, stamp, tuple(entries(connection, target=target)), events, besides)
 
 
-def _events(connection: Connection, known: History, besides: Sequence[Beside], now: datetime) -> list[Event]:
+def _events(
+    known: History, lives: Mapping[str, Life], here: Place, besides: Sequence[Beside], now: datetime
+) -> list[Event]:
     """Tell what has happened to the changes of a database, oldest first: steps, evidence, overrides."""
     impacts = {one.change: one.impact for one in known.revisions if one.change is not None and one.impact}
     found: list[Event] = []
-    lives = record.read(connection, target=known.target)
-    here = record.here(connection) if lives else None
     for change, life in lives.items():
         for one in life.entries:
             if (text := said.event(one.kind, one.detail)) is None:
