@@ -7,6 +7,7 @@ from dbops.operations.migrate.facts import Database, History, Revision
 from dbops.operations.migrate.plan import is_of, leftovers
 from dbops.operations.migrate.shapes.columns import Columns
 from dbops.operations.migrate.shapes.dropped import Dropped
+from dbops.operations.migrate.shapes.replaced import Replaced
 
 _NAMED = 6
 
@@ -67,12 +68,14 @@ def _expected(history: History, stamp: str | None) -> frozenset[str]:
 
 
 def _gone_along(revision: Revision, done: Sequence[str]) -> frozenset[str]:
-    """Name the indexes of columns that a revision puts away: no statement of it names them."""
+    """Name what a revision puts away with its table, or its columns: no statement of it names that."""
     match revision.phase, revision.shape:
         case "contract", Columns(table=table, old=old) if old:
             return effects.indexes_of(done, table, old)
         case "contract", Dropped(table=table, columns=columns) if columns:
             return effects.indexes_of(done, table, columns)
+        case "contract", Replaced(by=table) | Dropped(table=table, columns=()):
+            return effects.taken([f"DROP TABLE {table}"])
         case _:
             return frozenset()
 

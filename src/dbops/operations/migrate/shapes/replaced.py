@@ -18,7 +18,7 @@ that is deferrable, `json` (it knows no equality), partitions, inheritance and r
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
-from dbops.operations.migrate.shapes import across, exchange, outfit, twins
+from dbops.operations.migrate.shapes import across, aside, exchange, outfit, retired, twins
 from dbops.operations.migrate.shapes.across import Way, quoted
 from dbops.operations.migrate.shapes.shape import KEY, ROWS, Comparison, Do, Filling, OldNames
 
@@ -112,13 +112,33 @@ class Replaced:
         return (Do(exchange.exchange(here=self.table, there=self.by, sign=self._sign(change, _BACK))),)
 
     def contract(self, change: str) -> tuple[Do, ...]:
-        """Drop what was replaced. Where nothing was exchanged and no row is lost by it, that is done here."""
+        """Put away what was replaced. Where nothing was exchanged and no row is lost by it, that is done here."""
         statements = [outfit.guard(self.table, self._sign(change, _FORWARD))]
         statements += [one.sql for one in (*self.before_swap(change), *self.swap(change))]
         statements += self._drop_triggers(change, _BACK, self.table)
-        statements.append(f"DROP TABLE IF EXISTS {self.by}")
+        statements += self._drop_triggers(change, _FORWARD, self.by)
         statements += self._drop_functions(change)
-        return tuple(Do(one) for one in statements)
+        return (*(Do(one) for one in statements), *aside.put_away(change, self.by))
+
+    def put_back(self, change: str) -> tuple[Do, ...]:
+        """Take contract back: the old table is written again, and holds what was written meanwhile."""
+        forward, back = self._ways()
+        again = replace(self, up=self.down, down=self.up).filling()
+        return (
+            retired.bring_table_back(change, self.by),
+            *(Do(one) for one in self._drop_triggers(change, _BACK, self.table)),
+            *(Do(one) for one in self._drop_triggers(change, _FORWARD, self.by)),
+            *(Do(one) for one in self._drop_functions(change)),
+            *(Do(one) for one in across.create_functions(change, forward, self.table)),
+            *(Do(one) for one in across.create_functions(change, back, self.table)),
+            Do(across.create_triggers(change, replace(back, here=self.table, there=self.by), self.table)),
+            Do(across.create_triggers(change, replace(forward, here=self.by, there=self.table), self.table)),
+            *((aside.lead_back(change, again, self.key),) if again else ()),
+        )
+
+    def removal(self, change: str, keep: str = retired.KEEP) -> tuple[Do, ...]:
+        """Drop the old table for good, when `keep` is over."""
+        return retired.remove_table(change, self.by, keep)
 
     def old_names(self) -> OldNames | None:
         """After the exchange, the old table bears the name that was the new one's."""

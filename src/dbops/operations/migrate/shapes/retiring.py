@@ -4,6 +4,7 @@ from typing import Protocol
 
 from dbops.operations.migrate.shapes.columns import Columns
 from dbops.operations.migrate.shapes.dropped import Dropped
+from dbops.operations.migrate.shapes.replaced import Replaced
 from dbops.operations.migrate.shapes.retired import KEEP
 from dbops.operations.migrate.shapes.shape import Do, Shape
 
@@ -22,7 +23,7 @@ class Retiring(Protocol):
 
 def retires(shape: Shape | None) -> bool:
     """Say whether contraction puts something out of the way."""
-    return isinstance(shape, Dropped) or (isinstance(shape, Columns) and bool(shape.old))
+    return isinstance(shape, Dropped | Replaced) or (isinstance(shape, Columns) and bool(shape.old))
 
 
 def comes_back(shape: Shape | None) -> bool:
