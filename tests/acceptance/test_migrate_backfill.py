@@ -19,7 +19,7 @@ from changing import TARGET
 
 ROWS = 3000
 THINGS = """
-    CREATE TABLE things (id int PRIMARY KEY, a text, b text);
+    CREATE TABLE things (id int PRIMARY KEY, a text, b text) WITH (autovacuum_enabled = off); -- which analyzes, too
     CREATE TABLE busy (now bool);
     INSERT INTO things SELECT n, 'a' || n FROM generate_series(1, 3000) n;"""
 TRIGGER = """

@@ -16,7 +16,7 @@ from changing import TARGET
 
 ROWS = 5000
 THINGS = """
-    CREATE TABLE things (id int PRIMARY KEY, a text, b text);
+    CREATE TABLE things (id int PRIMARY KEY, a text, b text) WITH (autovacuum_enabled = off); -- which analyzes, too
     INSERT INTO things SELECT n, nullif('a' || n % 1000, 'a0'), NULL FROM generate_series(1, 5000) n;"""
 FILLED = "SELECT count(*) FROM things WHERE b IS NOT DISTINCT FROM upper(a)"
 COUNTED = "sum(rows_seen)::int, sum(rows_changed)::int, bool_and(finished IS NOT NULL)"

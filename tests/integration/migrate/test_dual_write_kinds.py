@@ -241,7 +241,7 @@ def test_a_generated_column_follows_in_the_same_way_for_every_client(admin: Clie
     shaping.expand(admin, shape)
     admin.execute("SET TimeZone = 'Asia/Tokyo'; INSERT INTO t (id, a) VALUES (1, '2026-01-01 23:00+00')")
     admin.execute("SET TimeZone = 'UTC'")
-    assert shaping.differing(admin, shape) == {"forward": []}
+    assert not any(shaping.differing(admin, shape).values())
     shaping.undo(admin, shape)
     for kind, expression in (("json", "to_json(r.id)"), ("point", "point(r.id, 1)")):
         shape = Generated("public.t", "b", kind, expression)
