@@ -1,5 +1,6 @@
 """What a forecast sees on a real server, beyond the catalogue: transactions, clones, copies of live databases."""
 
+import uuid
 from collections.abc import Generator
 from pathlib import Path
 
@@ -143,6 +144,18 @@ def test_a_copy_that_waits_for_a_client_is_a_failure(database: str, text: str) -
     [one] = tried(database, text)
     assert one.failed is not None
     assert (one.failed.sqlstate, "a revision has none" in one.failed.message) == ("0A000", True)
+
+
+def test_a_role_of_the_cluster_is_there_where_only_the_history_is_run(database: str) -> None:
+    role = f"reader_{uuid.uuid4().hex[:8]}"
+    texts = ("CREATE TABLE fresh (id int)", f"GRANT SELECT ON orders TO {role}", f"ALTER TABLE fresh OWNER TO {role}")
+    [*_, last] = tried(database, *texts)
+    assert last.failed is not None, "on a copy of a live database, the roles are copied, too"
+    written = [Written("r", n, text, 1) for n, text in enumerate(texts, 1)]
+    found = trial.tried(database, {"r": written}, {"r"}, with_roles=False)
+    assert (found.error, [one.number for one in found.seen]) == (None, [1, 2, 3])
+    with rows(database) as connection:
+        connection.execute(f"DROP OWNED BY {role}; DROP ROLE {role}".encode())
 
 
 def test_what_commits_by_itself_runs_outside_of_a_transaction(database: str) -> None:

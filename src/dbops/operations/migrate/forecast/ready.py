@@ -44,11 +44,14 @@ class Forecast:
     major: int = 0  # the version of the server that it was made with
 
 
-def on_clone(dsn: str, known: History, written: Mapping[str, list[Written]], sizes_: Sizes) -> Forecast:
+def on_clone(
+    dsn: str, known: History, written: Mapping[str, list[Written]], sizes_: Sizes, *, with_roles: bool = True
+) -> Forecast:
     """Run revisions on a clone, and judge what was seen."""
     target = known.target
     with postgres.translated(target):
-        tried = trial.tried(dsn, backfills.built(known.revisions, written), written.keys() - sizes_.empty)
+        built = backfills.built(known.revisions, written)
+        tried = trial.tried(dsn, built, written.keys() - sizes_.empty, with_roles=with_roles)
         hazards = check.hazards(tried.seen, sizes_)
         lines = backfills.marked(told.lines(tried.seen, hazards, sizes_), written)
         meeting_rows = [one for one in known.revisions if one.id in written.keys() - sizes_.empty]

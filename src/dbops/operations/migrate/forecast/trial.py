@@ -7,7 +7,7 @@ from itertools import groupby
 from typing import Any
 
 import psycopg
-from psycopg import errors
+from psycopg import errors, sql
 
 from dbops.engine import stop
 from dbops.operations.migrate import effects, environment
@@ -52,10 +52,13 @@ class _Transaction:
     scans: Mapping[int, int] = field(default_factory=dict[int, int])
 
 
-def tried(dsn: str, revisions: Mapping[str, Sequence[Written]], meeting_rows: Collection[str]) -> Tried:
+def tried(
+    dsn: str, revisions: Mapping[str, Sequence[Written]], meeting_rows: Collection[str], *, with_roles: bool = True
+) -> Tried:
     """Run them, and commit: the clone is thrown away. Ends at the first statement that fails.
 
     `meeting_rows` are the revisions that will find rows; for them, partitioned tables get a partition to act on.
+    Without roles, those of the cluster are not there: one that a revision names is made for it.
     """
     found: list[Seen] = []
     with psycopg.connect(dsn, autocommit=True) as work, psycopg.connect(dsn, autocommit=True) as eye:
@@ -67,16 +70,38 @@ def tried(dsn: str, revisions: Mapping[str, Sequence[Written]], meeting_rows: Co
             if revision in meeting_rows:
                 leaves.add(eye)
             existed = observe.everything(eye)
-            for transaction, group in groupby(statements, key=lambda one: one.transaction):
-                try:
-                    if transaction is None:
-                        _outside(clone, group, existed, found)
-                    else:
-                        _together(clone, group, _Transaction(existed), found)
-                except _RefusedError as refused:
-                    return Tried(tuple(found), refused.error, major)
+            for _, group in groupby(statements, key=lambda one: one.transaction):
+                together, seen_before = list(group), len(found)
+                while (error := _group(clone, together, existed, found)) is not None:
+                    if with_roles or not _made_role(clone, error):
+                        return Tried(tuple(found), error, major)
+                    del found[seen_before:]
         leaves.remove(eye)
     return Tried(tuple(found), None, major)
+
+
+def _group(clone: Clone, group: Sequence[Written], existed: frozenset[int], found: list[Seen]) -> psycopg.Error | None:
+    """Run the statements of one transaction, or those that stand outside of any; return what failed."""
+    try:
+        if group[0].transaction is None:
+            _outside(clone, group, existed, found)
+        else:
+            _together(clone, group, _Transaction(existed), found)
+    except _RefusedError as refused:
+        return refused.error
+    return None
+
+
+_NO_ROLE = re.compile(r'role "(.+)" does not exist')
+
+
+def _made_role(clone: Clone, error: psycopg.Error) -> bool:
+    """Make the role that a transaction missed; nothing of it was kept, and it can be run again."""
+    missing = _NO_ROLE.fullmatch(error.diag.message_primary or "")
+    if missing is None or not isinstance(error, errors.UndefinedObject):
+        return False
+    clone.eye.execute(sql.SQL("CREATE ROLE {} NOLOGIN").format(sql.Identifier(missing[1])))
+    return True
 
 
 def _together(clone: Clone, group: Iterable[Written], within: _Transaction, found: list[Seen]) -> None:

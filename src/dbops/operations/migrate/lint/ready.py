@@ -56,7 +56,7 @@ def on_history(config: Config, path: Path, run: Run) -> Generator[Judge]:
             written = script.read(place, section, target, first=None)
             dsn = create(target)
             empty = frozenset(one.id for one in known.until(agreed.baseline))
-            found = forecasts.on_clone(dsn, known, written, Sizes(empty=empty))
+            found = forecasts.on_clone(dsn, known, written, Sizes(empty=empty), with_roles=False)
             with postgres.translated(target), psycopg.connect(dsn, autocommit=True) as connection:
                 return _Looked(observe.observe(connection), found)
 
