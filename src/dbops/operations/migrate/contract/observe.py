@@ -13,6 +13,7 @@ from dbops.operations.migrate.contract.uses import Old
 from dbops.operations.migrate.life import Life, Place, State
 from dbops.operations.migrate.open_changes import Work
 from dbops.operations.migrate.shapes import retiring
+from dbops.operations.migrate.shapes.renamed import RenamedTable
 from dbops.stores.postgres import Connection
 
 _CONFLICTS = "SELECT count(*) FROM dbops.conflicts WHERE change = %s AND (%s::timestamptz IS NULL OR at >= %s)"
@@ -47,7 +48,7 @@ def observe(config: Config, work: Work, run: Run, now: datetime, backups: Backup
         checksum.of(change.id, shape),
         old,
         compares=bool(shape.comparisons()),
-        kept=retiring.retires(shape),
+        kept=retiring.retires(shape) or isinstance(shape, RenamedTable),  # no row is lost with a name
         compared=_proof(change.life, COMPARED, here),
         triggers=(digest := triggers.digest(connection, change.id, tables)),
         works=frozenset(work_of(one, digest) for one in work.comparisons),
