@@ -2,11 +2,14 @@
 
 import re
 from collections.abc import Sequence
+from datetime import UTC, datetime
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from dbops.operations.migrate.compare.facts import COMPARED
+from dbops.operations.migrate.life import Life, Place, State, Told
 from dbops.operations.migrate.shapes import keys, retired
 from dbops.operations.migrate.shapes.constraint import Constraint
 from dbops.operations.migrate.shapes.dropped import Dropped
@@ -15,7 +18,9 @@ from dbops.operations.migrate.shapes.generated import Generated
 from dbops.operations.migrate.shapes.guarded import beside, block, partition_name
 from dbops.operations.migrate.shapes.index import Index
 from dbops.operations.migrate.shapes.plain import Plain
-from dbops.operations.migrate.shapes.shape import Do, Shape
+from dbops.operations.migrate.shapes.shape import KEY, ROWS, Do, Shape
+from dbops.operations.migrate.switch import check as switching
+from dbops.operations.migrate.switch.facts import Facts
 
 SHAPES: tuple[Shape, ...] = (
     Index("t", "i", "(a)"),
@@ -122,3 +127,16 @@ def test_sql_of_ones_own_names_what_its_end_takes_away() -> None:
     assert said(ending.contract("one")) == "SELECT 3"
     assert ending.old_names() is not None
     assert Plain("t", up=("SELECT 1",), down=("SELECT 2",)).old_names() is None
+
+
+def test_a_generated_column_is_switched_without_a_word_on_its_way_back() -> None:
+    """Nobody writes it but its trigger: what it follows from stands as it was written."""
+    comparisons = Generated("t", "c", "int", "r.a + 1").comparisons()
+    told = [{"way": one.way, "differ": 0, "unreadable": 0} for one in comparisons]
+    here, at = Place(1, 2, 3), datetime(2026, 11, 21, tzinfo=UTC)
+    proof = Told(at, "run", "actor", COMPARED, {"triggers": "t", "ways": told}, here)
+    ways = frozenset(one.way for one in comparisons)
+    assert switching.refusal(Facts("db", "c", Life(State.VERIFIED), 0, 100, proof, "t", ways)) is None
+    assert [one.query for one in comparisons if one.way == "back"] == [
+        f"SELECT {KEY} FROM t AS r WHERE {ROWS} AND false"
+    ]

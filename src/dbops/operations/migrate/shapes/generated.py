@@ -54,8 +54,9 @@ class Generated(Adds):
         return Filling(self.table, f"{statement} WHERE {ROWS} AND {self._differs}", self.table)
 
     def comparisons(self) -> tuple[Comparison, ...]:
-        query = f"SELECT {KEY} FROM {self.table} AS r WHERE {ROWS} AND {self._differs}"
-        return (Comparison(self.table, query),)
+        rows = f"SELECT {KEY} FROM {self.table} AS r WHERE {ROWS} AND "
+        forward = Comparison(self.table, rows + self._differs)
+        return (forward, Comparison(self.table, f"{rows}false", "back"))  # it is written by none: nothing can be lost
 
     @property
     def _differs(self) -> str:
