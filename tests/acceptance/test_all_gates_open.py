@@ -1,9 +1,10 @@
 """A contraction whose gates are all open: nobody has to override anything, and a restore point is named before."""
 
 from pathlib import Path
+from typing import Any
 
 from conftest import Dbops
-from dbops.operations.migrate import checksum, record
+from dbops.operations.migrate import checksum, figures, record
 from dbops.operations.migrate.life import State
 
 import changing
@@ -28,7 +29,14 @@ def rehearsed(live: changing.Example) -> None:
     change = renaming.observed(live)
     assert change.shape is not None
     revision = f"{renaming.EXPAND}_contract"
-    told = {"plan": checksum.of(CHANGE, change.shape), "ok": True, "took_ms": 900, "revisions": {revision: 40}}
+    phase: dict[str, Any] = {
+        "name": figures.rehearsed_as("contract"),
+        "failed": None,
+        "predicted_ms": 40,
+        "statements": [],
+    }
+    told: dict[str, Any] = {"plan": checksum.of(CHANGE, change.shape), "ok": True, "took_ms": 900, "phases": [phase]}
+    told["revisions"] = {revision: 40}
     with live.connect() as connection:
         where = {"target": changing.TARGET, "change": CHANGE}
         record.prove(connection, live.run(), **where, kind="rehearsed", evidence=told)
