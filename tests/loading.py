@@ -101,11 +101,18 @@ class Load:
 
 @contextmanager
 def under_load(
-    dsn: str, clients: Sequence[Client], *, long_read: str | None = None, long_read_s: float = 30.0, warm_up: int = 5
+    dsn: str,
+    clients: Sequence[Client],
+    *,
+    long_read: str | None = None,
+    long_read_s: float = 30.0,
+    long_pause_s: float = 0.0,
+    warm_up: int = 5,
 ) -> Generator[Load]:
     """Keep the clients busy while the body runs; after it, no transaction is under way any more.
 
-    `long_read` is a SELECT whose snapshot stays open for `long_read_s`, again and again; the last one is cut short.
+    `long_read` is a SELECT whose snapshot stays open for `long_read_s`, again and again with `long_pause_s` in between;
+    the last one is cut short.
     """
     load = Load({client.name: [] for client in clients})
     over = threading.Event()
@@ -116,7 +123,7 @@ def under_load(
         lambda: _watch(dsn, load, over),
     ]
     if long_read is not None:
-        work.append(lambda text=long_read: _long_reader(place, text, long_read_s, load, over))
+        work.append(lambda text=long_read: _long_reader(place, text, (long_read_s, long_pause_s), load, over))
     threads = [threading.Thread(target=_kept, args=(one, errors, over), daemon=True) for one in work]
     for thread in threads:
         thread.start()
@@ -163,14 +170,17 @@ def _client(place: str, client: Client, load: Load, over: threading.Event, seed:
                 over.wait(client.pause_s)
 
 
-def _long_reader(place: str, text: str, seconds: float, load: Load, over: threading.Event) -> None:
+def _long_reader(place: str, text: str, times: tuple[float, float], load: Load, over: threading.Event) -> None:
+    reads, pauses = times
     with psycopg.connect(place) as connection:
         while not over.is_set():
             with connection.transaction():
                 connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
                 connection.execute(text.encode()).fetchone()
                 load.long_reads += 1
-                over.wait(seconds)
+                over.wait(reads)
+            if pauses:
+                over.wait(pauses)
 
 
 def _watch(dsn: str, load: Load, over: threading.Event) -> None:
