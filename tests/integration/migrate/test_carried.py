@@ -11,7 +11,7 @@ import pytest
 
 from dbops.engine.patience import Ramp
 from dbops.engine.plan import Plan
-from dbops.errors import LockBusy, Refused, UsageError, VerifiedBad
+from dbops.errors import DbopsError, ExitCode, LockBusy, Refused, UsageError
 from dbops.operations.migrate import open_changes
 from dbops.operations.migrate import ready as migrations
 from dbops.operations.migrate.backfill import ready as backfilling
@@ -214,8 +214,9 @@ def test_rows_that_a_new_key_cannot_hold_are_named_by_their_keys_before_any_harm
     assert 'Constraint("public.users", "users_number_key", "UNIQUE (number)")' in text
     assert "Not carried over: constraint users_code_check: CHECK ((code <> 'x'::text)) (PostgreSQL refuses it" in text
     up(live)
-    with pytest.raises(VerifiedBad) as refused:
+    with pytest.raises(DbopsError) as refused:
         fill(live)
+    assert refused.value.exit_code is ExitCode.FAILED  # as where `up` builds it
     assert "could not create unique index" in refused.value.message
     assert "the keys of the first ones: 1, 2" in refused.value.message
     assert "=(7)" not in refused.value.message
@@ -242,7 +243,7 @@ def test_values_that_a_check_or_a_key_refuses_are_never_told(live: changing.Exam
     file.write_text(text.replace("< 60", "< 6"), encoding="utf-8")
     up(live)
     for key, name in ((1, "long_full_name"), (3, "users_full_name_fkey")):
-        with pytest.raises(VerifiedBad) as refused:
+        with pytest.raises(DbopsError) as refused:
             fill(live)
         assert name in refused.value.message
         assert refused.value.message.endswith(f"the keys of the first ones: {key}")

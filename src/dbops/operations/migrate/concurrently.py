@@ -17,7 +17,7 @@ from psycopg import sql
 from sqlalchemy import event
 from sqlalchemy.engine import ExceptionContext
 
-from dbops.errors import LockBusy, Refused, VerifiedBad
+from dbops.errors import DbopsError, LockBusy, Refused
 from dbops.operations.migrate import duplicates
 
 DUPLICATES = "dbops_duplicates"  # of the connection: the keys of rows that a unique index was refused for
@@ -84,7 +84,7 @@ def build(raw: psycopg.Connection[Any], statement: str) -> None:
     except psycopg.errors.UniqueViolation as error:
         # the server's own words hold values of rows
         keys = duplicates.keys(raw, _qualified(told)) if told is not None else ""
-        raise VerifiedBad(
+        raise DbopsError(
             f"{error.diag.message_primary}: rows have the same values; the keys of the first ones: {keys}",
             hint="correct these rows, then run it again: it goes on where it stopped",
         ) from None

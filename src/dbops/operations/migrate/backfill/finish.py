@@ -16,7 +16,7 @@ from psycopg import sql
 
 from dbops.engine import clock, stop
 from dbops.engine.patience import Ramp
-from dbops.errors import DbopsError, LockBusy, Stopped, VerifiedBad
+from dbops.errors import DbopsError, LockBusy, Stopped
 from dbops.operations.migrate import concurrently
 from dbops.operations.migrate.exchange import exchange
 from dbops.operations.migrate.shapes import belongings
@@ -59,7 +59,7 @@ def build(finishing: Finishing, one: Belonging) -> None:
             if not isinstance(cause, psycopg.IntegrityError):
                 raise
             # the server's details hold values of rows: only its first words are told
-            raise VerifiedBad(
+            raise DbopsError(
                 f"{belongings.told(one)}: {cause.diag.message_primary}",
                 hint="correct these rows, then run it again: it goes on where it stopped",
                 target=finishing.target,
