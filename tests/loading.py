@@ -23,7 +23,7 @@ _POLL_S = 0.01
 _WAITS = """
     SELECT coalesce(max(extract(epoch FROM clock_timestamp() - l.waitstart)) * 1000, 0)::float
       FROM pg_locks l JOIN pg_stat_activity a USING (pid)
-     WHERE NOT l.granted AND a.application_name = %s"""
+     WHERE NOT l.granted AND a.application_name = %s AND a.datname = current_database()"""
 
 Values = Callable[[random.Random], Sequence[object]]
 
