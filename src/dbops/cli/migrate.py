@@ -106,7 +106,8 @@ def _up(
             may_lose_data=False,
         )
     done = result.exit_code == ExitCode.OK and result.data.steps
-    after = f"dbops migrate up{asked.where}" if asked.plan else f"dbops roles apply{asked.where}"
+    only = "".join(f" --target {name}" for name in target or ()) + (f" --to {to}" if to is not None else "")
+    after = f"dbops migrate up{only}{asked.where}" if asked.plan else f"dbops roles apply{asked.where}"
     return replace(result, next_actions=(after,) if done else ())
 
 

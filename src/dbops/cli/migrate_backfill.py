@@ -25,7 +25,8 @@ Triggers = Annotated[
     str | None, typer.Option(metavar="fire|suppress", help="What becomes of the table's own triggers meanwhile.")
 ]
 SetAside = Annotated[
-    int, typer.Option(min=0, help="How many rows that cannot be filled may be set aside before it stops.")
+    int,
+    typer.Option(min=0, max=1_000_000, help="How many rows that cannot be filled may be set aside before it stops."),
 ]
 Throttle = Annotated[
     list[str] | None,
@@ -62,7 +63,7 @@ def backfill(
     triggers: Triggers = None,
     jobs: Annotated[int, typer.Option(min=1, max=32, help="How many parts of the table at a time.")] = 1,
     batch: Annotated[str, typer.Option(metavar="TIME", help="How long a batch may take.")] = "200ms",
-    most_rows: Annotated[int, typer.Option(min=1, help="The most rows of a batch.")] = 20_000,
+    most_rows: Annotated[int, typer.Option(min=1, max=1_000_000, help="The most rows of a batch.")] = 20_000,
     most_set_aside: SetAside = 100,
     throttle: Throttle = None,
     throttle_sql: ThrottleSql = None,
@@ -90,7 +91,7 @@ def backfill(
     wanted = Wanted(
         Firing(triggers) if triggers is not None else None,
         jobs,
-        _time("--batch", batch),
+        _batch(batch),
         most_rows,
         most_set_aside,
         _time("--patience", patience),
@@ -138,6 +139,15 @@ def _time(option: str, text: str) -> timedelta:
         return units.parse_duration(text)
     except ValueError as error:
         raise UsageError(f"{option}: {error}") from None
+
+
+def _batch(text: str) -> timedelta:
+    told = _time("--batch", text)
+    if not timedelta(milliseconds=1) <= told <= timedelta(minutes=10):
+        raise UsageError(
+            f"--batch {text!r} is no time for a batch", hint="from 1ms to 10m; short ones hold rows briefly"
+        )
+    return told
 
 
 def _rate(text: str) -> int:

@@ -1,5 +1,6 @@
 """`dbops migrate contract`: the old goes away when every gate is open."""
 
+import shlex
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from dbops.operations.migrate.contract.facts import Gate
-    from dbops.operations.migrate.contract.looking import GatesClosed
+    from dbops.operations.migrate.contract.looking import GatesClosed, Override
 
 Name = Annotated[str, typer.Argument(metavar="CHANGE", help="The change, as its revisions name it.")]
 One = Annotated[str, typer.Option("--target", "-t", metavar="NAME", help="The database.")]
@@ -94,7 +95,7 @@ def contract(
     data = Contracted(config.platform.environment, result.data.plans, result.data.steps, tuple(told))
     shown = (_table(told, asking["now"]),) if told else ()
     done = result.exit_code in {ExitCode.OK, ExitCode.WARNINGS} and result.data.steps
-    after = _next(asked, name, target, write=write) if done else ()
+    after = _next(asked, f"{name} --target {target}", asking["override"], write=write) if done else ()
     return replace(result, data=data, screen=(*shown, *result.screen), next_actions=after)
 
 
@@ -105,12 +106,15 @@ def _ramp(patience: str) -> Ramp:
         raise UsageError(f"--patience: {error}", hint="--patience 90s") from error
 
 
-def _next(asked: AskedChange, name: str, target: str, *, write: bool) -> tuple[str, ...]:
+def _next(asked: AskedChange, of: str, override: "Override", *, write: bool) -> tuple[str, ...]:
+    """Tell what comes then; a gate that was overridden is as closed as it was."""
+    again = "".join(f" --override {gate}" for gate in override.gates)
+    again += f" --reason {shlex.quote(override.reason)}" if again else ""
     if asked.plan:
-        return (f"dbops migrate contract {name} --target {target}{' --write' if write else ''}{asked.where}",)
+        return (f"dbops migrate contract {of}{' --write' if write else ''}{again}{asked.where}",)
     if write:
-        return (f"dbops migrate contract {name} --target {target} --plan{asked.where}",)
-    return (f"dbops migrate status --target {target}{asked.where}",)
+        return (f"dbops migrate contract {of}{again} --plan{asked.where}",)
+    return (f"dbops migrate history --target {of.rpartition(' ')[2]}{asked.where}",)
 
 
 def _closed(closed: "GatesClosed", environment: str) -> Result:

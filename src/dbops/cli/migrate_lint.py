@@ -91,7 +91,7 @@ def _explained(asked_for: str, *, as_json: bool) -> Result:
 
     told = explain.code(asked_for.upper())
     if told is None:
-        raise UsageError(f"{asked_for} is no code of lint", hint=f"one of {explain.RANGES}")
+        raise UsageError(f"{asked_for!r} is no code of lint", hint=f"one of {explain.RANGES}")
     lines = [Line(f"{told.code} ({told.severity}): {told.says}", Tone.STRONG), Line(f"do: {told.recipe}", indent=2)]
     if told.squawk:
         lines.append(Line(f"squawk calls it {', '.join(told.squawk)}", Tone.FAINT, indent=2))
@@ -111,8 +111,17 @@ def _shown(found: "Sequence[Judged]", format_: Format, *, verbose: bool) -> Scre
 
 
 def _felt(one: "Judged") -> "list[Forecast]":
-    """Leave out the statements that nobody notices."""
-    return [line for line in one.told.forecast if line.codes or line.blocks != "nothing" or not line.number]
+    """Leave out the statements that nobody notices, and those that only go on under a lock that was told."""
+    return [
+        line
+        for line in one.told.forecast
+        if line.codes or not line.number or (line.blocks != "nothing" and not _goes_on(line))
+    ]
+
+
+def _goes_on(line: "Forecast") -> bool:
+    held = all(lock.endswith("(held)") for lock in line.locks)
+    return held and not (line.rewrites or line.scans or line.notes)
 
 
 def _screen(found: "Sequence[Judged]", *, verbose: bool) -> Screen:
@@ -134,6 +143,9 @@ def _screen(found: "Sequence[Judged]", *, verbose: bool) -> Screen:
         for line in one.told.forecast if verbose else _felt(one):
             tone = Tone.PLAIN if line.codes else Tone.FAINT
             screen.append(Line(f"{one.told.target} {line.revision} {told.text(line)}", tone))
+        if not verbose and _felt(one) and (more := len(one.told.forecast) - len(_felt(one))):
+            what = "1 more statement takes" if more == 1 else f"{more} more statements take"
+            screen.append(Line(f"{one.told.target}: {what} no further lock that others feel (--verbose)", Tone.FAINT))
     if any(one.told.forecast and not one.asked_squawk for one in found):
         screen.append(Line("no second opinion: squawk is not installed (pip install squawk-cli)", Tone.FAINT))
     for one in found if verbose else ():

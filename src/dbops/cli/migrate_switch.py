@@ -79,8 +79,8 @@ def switch(
     )
     if asked.plan or result.exit_code not in {ExitCode.OK, ExitCode.WARNINGS}:
         return result
-    verb = "contract" if percent == _ALL else "switch"
-    return replace(result, next_actions=(f"dbops migrate {verb} {name} --target {target}{asked.where}",))
+    after = "contract {} --target {} --plan" if percent == _ALL else "switch {} --target {} --percent 100"
+    return replace(result, next_actions=(f"dbops migrate {after.format(name, target)}{asked.where}",))
 
 
 def overrides(gates: list[str] | None, reason: str | None) -> "tuple[Override, ...]":
@@ -89,6 +89,8 @@ def overrides(gates: list[str] | None, reason: str | None) -> "tuple[Override, .
 
     if gates and not (reason or "").strip():
         raise UsageError("--override needs --reason", hint='--reason "what was checked by other means"')
+    if reason is not None and not gates:
+        raise UsageError("--reason is for --override GATE", hint='--override reverse --reason "..."')
     return tuple(Override(gate, (reason or "").strip()) for gate in gates or ())
 
 

@@ -43,6 +43,7 @@ _RISKS = {Risk.SAFE: Tone.GOOD, Risk.BLOCKS: Tone.WARN, Risk.LOSES_DATA: Tone.BA
 _DANGEROUS = r"\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff"
 _CONTROL = re.compile(rf"[\t{_DANGEROUS}]")
 _CONTROL_IN_FILE = re.compile(rf"[{_DANGEROUS}]")
+_MOST_LINES = 12  # of a step's SQL before a question: what is asked stays on the screen with what it is about
 _LINE_WIDTH = 100  # where nobody watches (a file, cron), tables are as wide as they promise to fit
 
 _settings = {"plain": False, "quiet": False, "verbose": False, "unfinished": False}
@@ -205,8 +206,8 @@ def _end_progress() -> None:
             sys.stderr.flush()
 
 
-def plan_screen(plan: Plan[Any], environment: str = "") -> Screen:
-    """Show a plan: where, what, in which order, how risky, with which SQL."""
+def plan_screen(plan: Plan[Any], environment: str = "", *, most: int | None = None) -> Screen:
+    """Show a plan: where, what, in which order, how risky, with which SQL; of each step at most so many lines of it."""
     count = len(plan.steps)
     title = f"{plan.target}{f' ({environment})' if environment else ''}: {plan.title}"
     if not count:
@@ -214,8 +215,11 @@ def plan_screen(plan: Plan[Any], environment: str = "") -> Screen:
     lines: list[Line] = [Line(f"{title}: {count} step{'s' if count > 1 else ''}", Tone.STRONG)]
     for number, step in enumerate(plan.steps, start=1):
         lines.append(Line(f"{number:>3}. [{step.risk.label}] {step.summary}", _RISKS[step.risk], indent=1))
-        for statement in step.statements:
-            lines += [Line(text, indent=7) for text in f"{statement.shown()};".splitlines()]
+        sql = [text for statement in step.statements for text in f"{statement.shown()};".splitlines()]
+        left = 0 if most is None or len(sql) <= most + 1 else len(sql) - most
+        lines += [Line(text, indent=7) for text in sql[: len(sql) - left]]
+        if left:
+            lines.append(Line(f"... and {left} more lines of SQL, which --plan shows", Tone.FAINT, indent=7))
         lines += [Line(f"note: {note}", Tone.FAINT, indent=7) for note in step.notes]
     return (*lines, Line(f"plan {plan.sha}", Tone.FAINT))
 
@@ -223,7 +227,7 @@ def plan_screen(plan: Plan[Any], environment: str = "") -> Screen:
 def plan_preview(plan: Plan[Any], environment: str) -> None:
     """Show a plan on stderr, before the question whether it may run: --quiet does not silence what is agreed to."""
     if plan.steps:
-        for part in plan_screen(plan, environment):
+        for part in plan_screen(plan, environment, most=_MOST_LINES):
             if isinstance(part, Line):
                 _on_stderr(" " * part.indent + part.text, part.tone)
 

@@ -61,7 +61,7 @@ def test_a_change_is_known_before_it_is_expanded_and_refused_by_name(live: chang
     assert known.open == ()
     with pytest.raises(Refused, match="2026_01_01_0002 is to run"):
         open_changes.expanded(known, "things-b")
-    with pytest.raises(UsageError, match="no change 'other'; it knows: things-b"):
+    with pytest.raises(UsageError, match="no change 'other'; known are: things-b"):
         open_changes.one(known, "other")
 
 

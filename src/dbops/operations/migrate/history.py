@@ -22,6 +22,7 @@ from dbops.operations.migrate import effects
 from dbops.operations.migrate.facts import BASE, History, Revision
 
 _RUNNING = re.compile(r"^-- Running (?:upgrade|downgrade) (.*)$", re.MULTILINE)
+_OF_A_SHAPE = ("expand", "undo", "contract", "old_names")  # what every reader of a history asks
 _one_at_a_time = threading.Lock()  # Alembic keeps the revision that it runs in module globals
 
 
@@ -75,7 +76,7 @@ def read(place: Path, name: str, target: str) -> History:
             tuple(text),
             effects.made(text),
             effects.taken(text),
-            **_about_change(each.module),
+            **_about_change(each.module, each.revision, target),
             ensures=effects.ensured(text),
             renames=effects.renamed(text),
         )
@@ -86,9 +87,20 @@ def read(place: Path, name: str, target: str) -> History:
     return History(target, where, revisions, effects.roles(every), effects.extensions(every))
 
 
-def _about_change(module: object) -> dict[str, Any]:
-    """Read the attributes that make a revision a phase of a change."""
-    return {name: getattr(module, name, None) for name in ("change", "phase", "impact", "shape")}
+def _about_change(module: object, revision: str, target: str) -> dict[str, Any]:
+    """Read the attributes that make a revision a phase of a change; they are somebody's code, too."""
+    found = {name: getattr(module, name, None) for name in ("change", "phase", "impact", "shape")}
+    wrong = [name for name in ("change", "phase", "impact") if not isinstance(found[name], str | None)]
+    if wrong:
+        raise Refused(f"revision {revision}: {wrong[0]} is no text", hint="correct the revision", target=target)
+    lacks = [name for name in _OF_A_SHAPE if not callable(getattr(found["shape"], name, None))]
+    if found["shape"] is not None and lacks:
+        raise Refused(
+            f"revision {revision}: shape is a {type(found['shape']).__name__}, which has no {lacks[0]}()",
+            hint="correct the revision: dbops migrate new writes one of each kind",
+            target=target,
+        )
+    return found
 
 
 def files(place: Path, name: str, target: str) -> dict[str, Path]:

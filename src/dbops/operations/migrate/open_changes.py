@@ -166,7 +166,7 @@ def one(known: Known, change: str) -> Change:
             return each
     names = ", ".join(each.id for each in known.changes) or "none"
     raise UsageError(
-        f"{known.target} has no change {change!r}; it knows: {names}",
+        f"there is no change {change!r}; known are: {names}",
         hint=f"dbops migrate history --target {known.target}",
         target=known.target,
     )
@@ -183,7 +183,9 @@ def expanded(known: Known, change: str) -> tuple[Change, Shape]:
             target=known.target,
         )
     if not found.expanded:
-        raise Refused(f"change {change} is not expanded yet: revision {found.expand.id} is to run", hint=up)
+        raise Refused(
+            f"change {change} is not expanded yet: revision {found.expand.id} is to run", hint=up, target=known.target
+        )
     if found.contracted:
         raise Refused(
             f"change {change} is contracted: its old names are gone",

@@ -92,9 +92,9 @@ def control(
         rate = wanted.rows_per_s if wanted.rows_per_s is not None else (before.rows_per_s if before else None) or 0
         statement = Statement(_SET, values=_values(change, wanted, run.actor))
         same = before is not None and (before.paused, before.rows_per_s or 0) == (paused, rate)
-        told = "pause" if wanted.paused else "resume" if wanted.paused is not None else _rate(rate)
+        told = "pause" if wanted.paused else "resume" if wanted.paused is not None else f"set {_rate(rate)} for"
         installing = ledger.install(ledger.observe(connection, target=target), owner=connection.info.user)
-        steps = [Step("control", f"{told}: backfill of {change}", wanted, statements=(statement,))]
+        steps = [Step("control", f"{told} the backfill of {change}", wanted, statements=(statement,))]
         if installing:
             steps.insert(0, Step("ledger", "install the ledger of dbops, schema dbops", wanted, statements=installing))
 
@@ -106,7 +106,7 @@ def control(
             with postgres.translated(target):
                 postgres.execute(connection, statement)
 
-        yield Ready(Plan(target, f"control the backfill of {change}", () if same else tuple(steps)), do)
+        yield Ready(Plan(target, f"{told} the backfill of {change}", () if same else tuple(steps)), do)
 
 
 def _values(change: str, wanted: Control, actor: str) -> tuple[str, ...]:

@@ -10,7 +10,7 @@ from dbops.config.load import resolve
 from dbops.config.model import Config, Postgres
 from dbops.engine import clock, stop
 from dbops.engine.run import Run
-from dbops.errors import CouldNotVerify, Refused
+from dbops.errors import CouldNotVerify, Refused, UsageError
 from dbops.operations.migrate.life import Place
 from dbops.operations.migrate.shapes.expressions import SETTINGS
 from dbops.stores import databases, postgres
@@ -42,7 +42,7 @@ def where(place: Postgres, on: str | None) -> str:
         return names[1] if place.replicas else PRIMARY
     wanted = "replica 1" if on == "replica" else on
     if wanted not in names:
-        raise Refused(f"there is no {on} in the configuration", hint=f"one of: {', '.join(names)}")
+        raise UsageError(f"--on {on!r}: the configuration has no such server", hint=f"one of: {', '.join(names)}")
     return wanted
 
 

@@ -110,7 +110,8 @@ def _some(names: Sequence[str]) -> str:
 def statements(facts: Facts) -> Gate:
     if facts.old is None:
         return Gate("statements", Passed.YES, _NOTHING)
-    again = "take the baseline anew, and let the soak begin again: dbops migrate switch " + facts.change
+    switch = f"dbops migrate switch {facts.change} --target {facts.target}"
+    again = f"take the baseline anew, and let the soak begin again: {switch}"
     if facts.baseline is None or facts.switched is None:
         return Gate("statements", Passed.UNKNOWN, "no baseline was taken at the switch", None, again)
     if facts.baseline.taken < facts.switched:

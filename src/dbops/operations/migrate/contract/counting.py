@@ -31,7 +31,9 @@ _STATEMENTS: LiteralString = """
      WHERE dbid = (SELECT oid FROM pg_catalog.pg_database WHERE datname = pg_catalog.current_database()) AND toplevel
      GROUP BY userid, queryid ORDER BY 1, 2"""
 _INFO: LiteralString = "SELECT stats_reset, dealloc FROM {view}"
-_MISSING = "shared_preload_libraries = 'pg_stat_statements', then CREATE EXTENSION pg_stat_statements in this database"
+_CREATE = "CREATE EXTENSION pg_stat_statements in this database, as the administrator; then switch again"
+_MISSING = f"shared_preload_libraries = 'pg_stat_statements', then {_CREATE}"
+_LOADED: LiteralString = "SELECT current_setting('pg_stat_statements.max', true) IS NOT NULL AS loaded"
 _SETTLE = "pg_stat_statements.track = top, track_utility = on, compute_query_id = auto; then switch again"
 
 
@@ -39,7 +41,8 @@ def count(connection: Connection, server: str) -> Counted:
     """Read all that was counted for this database."""
     found = postgres.record(connection, _EXTENSION)
     if not found:
-        return Counted(server, "pg_stat_statements is not in this database", _MISSING)
+        loaded = postgres.record(connection, _LOADED)["loaded"]
+        return Counted(server, "pg_stat_statements is not in this database", _CREATE if loaded else _MISSING)
     try:
         rows = connection.execute(_on(_STATEMENTS, found["schema"], "pg_stat_statements")).fetchall()
         info = connection.execute(_on(_INFO, found["schema"], "pg_stat_statements_info")).fetchone()

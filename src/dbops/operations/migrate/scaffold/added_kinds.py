@@ -89,7 +89,8 @@ def _enum_value(wanted: Wanted, known: Known) -> Draft:
     kind, value = _some(wanted.type), wanted.values[0]
     there = known.types.get(kind, known.types.get(f"public.{kind}"))
     if known.types and there is None:
-        raise UsageError(f"there is no enum type {kind}; there are: {', '.join(sorted(known.types))}")
+        there_are = ", ".join(sorted(known.types))
+        raise UsageError(f"there is no enum type {kind}; there are: {there_are}", hint="--type SCHEMA.NAME")
     if there and value in there:
         raise UsageError(f"{kind} has the value {value!r} already")
     arguments = {"type": text(kind), "value": text(value)}
