@@ -17,7 +17,7 @@ class Ramp:
     """How patient to be. Each attempt may queue for `timeout`; pauses let the queue behind us drain."""
 
     timeout: timedelta = timedelta(milliseconds=500)
-    longest_timeout: timedelta = timedelta(seconds=4)
+    longest_timeout: timedelta = timedelta(seconds=2)
     attempts: int = 10
     first_pause: timedelta = timedelta(milliseconds=500)
     longest_pause: timedelta = timedelta(seconds=30)
