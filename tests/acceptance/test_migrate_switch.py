@@ -98,6 +98,6 @@ def test_a_rename_is_switched_by_and_by_and_taken_all_the_way_back(live: changin
 
 
 def test_the_command_line_tells_what_is_missing(live: changing.Example, ask: Ask) -> None:
-    assert "it knows: none" in ask("verify", "no-such-change", code=2)["findings"][0]["message"]
+    assert "known are: none" in ask("verify", "no-such-change", code=2)["findings"][0]["message"]
     told = ask("switch", CHANGE, "--override", "reverse", code=2)
     assert told["findings"][0]["message"] == "--override needs --reason"
