@@ -73,7 +73,7 @@ def test_timeouts_and_pauses_grow_up_to_their_limits(world: Callable[[int], Worl
     assert ask(one) == "done"
     assert one.timeouts == sorted(one.timeouts)
     assert one.timeouts[0] == timedelta(milliseconds=500)
-    assert one.timeouts[-1] == timedelta(seconds=4)
+    assert one.timeouts[-1] == timedelta(seconds=2)
     for number, pause in enumerate(one.pauses):
         assert min(30.0, 0.5 * 2**number) / 2 <= pause <= min(30.0, 0.5 * 2**number)
 
