@@ -1,11 +1,13 @@
 """What can be run on this code. Everything uses .venv, which scripts/setup has made: nothing is installed twice."""
 
+import os
 from pathlib import Path
 
 import nox
 
 TOP = Path(__file__).resolve().parent
 BIN = TOP / ".venv" / "bin"
+WORKERS = str((os.cpu_count() or 2) * 3 // 2)  # a third of the time, tests wait for servers
 SLICE = ("test_backup_run_faults.py", "test_kill_change.py", "test_kill_roles.py", "test_vault_kill.py")
 
 nox.needs_version = ">=2026.4"
@@ -34,7 +36,7 @@ def tests(session: nox.Session) -> None:
     left = {file for file in killing() if file.name not in SLICE}
     faults = [str(file) for file in sorted((TOP / "tests/faults").rglob("test_*.py")) if file not in left]
     where = [*folders(session, "unit", "integration", "acceptance"), *faults]
-    run(session, "pytest", "-n", "2", "--dist", "loadfile", *where, *session.posargs, DBOPS_KILLS="4")
+    run(session, "pytest", "-n", WORKERS, "--dist", "loadfile", *where, *session.posargs, DBOPS_KILLS="4")
 
 
 @nox.session
@@ -46,7 +48,7 @@ def quick(session: nox.Session) -> None:
 @nox.session
 def faults(session: nox.Session) -> None:
     """Kills in full count. Full disks, damage and storms are as many in `tests`: those files are not run twice."""
-    run(session, "pytest", "-n", "2", "--dist", "loadfile", *map(str, killing()), *session.posargs)
+    run(session, "pytest", "-n", WORKERS, "--dist", "loadfile", *map(str, killing()), *session.posargs)
 
 
 @nox.session
