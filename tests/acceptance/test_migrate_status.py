@@ -66,6 +66,7 @@ def test_history_tells_the_steps_of_a_change_and_its_overrides_for_ever(dbops: D
     shown = dbops("migrate", "history", "-t", changing.TARGET, "--config", live.toml)
     assert "change users-full-name: users have a full name" in shown.stdout
     assert "overridden: a test" in shown.stdout
+    assert not shown.stdout.startswith("database"), "one database needs no column"
 
 
 def test_a_copy_of_the_database_is_told_as_unknown(dbops: Dbops, live: changing.Example) -> None:

@@ -167,20 +167,32 @@ def history(asked: Asked, target: Targets = None) -> Result:
             entry = last.get(one.id) if one.id in done else None
             told = (entry.at, entry.run, entry.actor) if entry else (None, None, None)
             found.append(Past(name, one.id, one.summary, one.id in done, *told, one.change, one.phase, one.impact))
-    rows = tuple(
+    screen: Screen = (_pasts(found), *_happened(events, foretold))
+    return Result({"revisions": found, "changes": events, "foretold": foretold}, screen)
+
+
+def _pasts(found: list[Past]) -> Table:
+    """Draw revisions; a column that says the same in each line takes room from what they do."""
+    several = len({one.target for one in found}) > 1
+    summary = Column("what it does", shrinks=True)
+    columns = (Column("database"), Column("revision"), summary, Column("done"), Column("by"))
+    rows = (
         (
             Cell(one.target),
             Cell(one.revision, Tone.PLAIN if one.done else Tone.WARN),
             Cell(one.summary),
-            Cell(units.instant(one.at) if one.at else "by other means" if one.done else "to run"),
+            Cell(_second(one.at) if one.at else "by other means" if one.done else "to run"),
             Cell(one.actor or ""),
         )
         for one in found
     )
-    summary = Column("what it does", shrinks=True)
-    columns = (Column("database"), Column("revision"), summary, Column("done"), Column("by"))
-    screen: Screen = (Table(columns, rows), *_happened(events, foretold))
-    return Result({"revisions": found, "changes": events, "foretold": foretold}, screen)
+    left_out = 0 if several else 1
+    return Table(columns[left_out:], tuple(row[left_out:] for row in rows))
+
+
+def _second(moment: datetime) -> str:
+    """Write an instant for somebody who reads a list."""
+    return f"{units.instant(moment).partition('.')[0]}Z"
 
 
 def _happened(events: "list[Event]", foretold: "list[Beside]") -> Screen:
@@ -192,7 +204,7 @@ def _happened(events: "list[Event]", foretold: "list[Beside]") -> Screen:
         parts += [Line(""), Line(f"{key[0]}: change {key[1]}{f': {key[2]}' if key[2] else ''}", Tone.STRONG)]
         rows = tuple(
             (
-                Cell(units.instant(one.at)),
+                Cell(_second(one.at)),
                 Cell(units.duration(one.age)),
                 Cell(one.said + ("" if one.here else " (in another database)"), _tone(one)),
                 Cell(one.actor),
