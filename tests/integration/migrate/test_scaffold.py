@@ -105,6 +105,9 @@ SHAPES = (
     ("type", {"column": ("age",), "type": "int"},
      ("""Columns(table="public.users", old=("age",), new=(New("age_new", "int"),), up={"age_new": "r.age::int"}, """
      """down={"age": "r.age_new::character varying(3)"},)""")),
+    ("type", {"column": ("age",), "type": "TEXT"},
+     ("""Columns(table="public.users", old=("age",), new=(New("age_new", "TEXT"),), up={"age_new": "r.age"}, """
+     """down={"age": "r.age_new::character varying(3)"},)""")),
     ("split-columns", {"column": ("name",), "to": ("first", "last")},
      ("""Columns(table="public.users", old=("name",), new=(New("first", "text"), New("last", "text")), """
      """up={"first": "split_part(r.name, ' ', 1)", """

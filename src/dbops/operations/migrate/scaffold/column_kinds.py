@@ -8,6 +8,7 @@ from dbops.engine.plan import literal, qualified
 from dbops.errors import UsageError
 from dbops.operations.migrate.scaffold.facts import Carried, Column, Draft, Kind, Known, Wanted
 from dbops.operations.migrate.scaffold.text import call, lines_of, mapping, text, tuple_of
+from dbops.operations.migrate.scaffold.widening import holds_all
 
 _SHAPES = "dbops.operations.migrate.shapes"
 _COLUMNS = (f"from {_SHAPES}.columns import Columns, New",)
@@ -63,11 +64,12 @@ def _type(wanted: Wanted, known: Known) -> Draft:
     new = wanted.to[0] if wanted.to else f"{old}_new"
     found = _found(known, old, new)
     back = f"{_of(new)}::{found.type}" if found else _of(new)
+    there = _of(old) if found and holds_all(kind, found.type) else f"{_of(old)}::{kind}"
     return _columns(
         wanted,
         known,
         news=[_like(found, new, kind, wanted)],
-        up={new: f"{_of(old)}::{kind}", **wanted.up},
+        up={new: there, **wanted.up},
         down={old: back, **wanted.down},
         about=f"make {old} {kind}, as {new}",
         more=(
