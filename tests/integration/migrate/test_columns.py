@@ -1,13 +1,11 @@
 """Columns beside columns on a real server: types, splits, merges, enums, volatile defaults, NOT NULL."""
 
-import uuid
 from collections.abc import Generator
 from typing import Any
 
 import psycopg
 import pytest
 from psycopg import errors
-from psycopg.conninfo import make_conninfo
 
 from dbops.operations.migrate.shapes.columns import Columns, New
 from dbops.operations.migrate.shapes.not_null import NotNull
@@ -15,15 +13,6 @@ from dbops.operations.migrate.shapes.not_null import NotNull
 import shaping
 
 Client = psycopg.Connection[Any]
-
-
-@pytest.fixture(scope="module")
-def place(server: str) -> Generator[str]:
-    name = f"columns_{uuid.uuid4().hex[:8]}"
-    with psycopg.connect(server, autocommit=True) as connection:
-        shaping.run(connection, f"CREATE DATABASE {name}")
-        yield make_conninfo(server, dbname=name)
-        shaping.run(connection, f"DROP DATABASE {name} WITH (FORCE)")
 
 
 @pytest.fixture

@@ -1,13 +1,11 @@
 """Old and new say the same for values, tables and sessions of every kind; what triggers could not see is refused."""
 
-import uuid
 from collections.abc import Generator
 from typing import Any
 
 import psycopg
 import pytest
 from psycopg import errors
-from psycopg.conninfo import make_conninfo
 
 from dbops.operations.migrate.shapes.columns import Columns, New
 from dbops.operations.migrate.shapes.generated import Generated
@@ -17,15 +15,6 @@ from dbops.operations.migrate.shapes.shape import Shape
 import shaping
 
 Client = psycopg.Connection[Any]
-
-
-@pytest.fixture(scope="module")
-def place(server: str) -> Generator[str]:
-    name = f"kinds_{uuid.uuid4().hex[:8]}"
-    with psycopg.connect(server, autocommit=True) as connection:
-        shaping.run(connection, f"CREATE DATABASE {name}")
-        yield make_conninfo(server, dbname=name)
-        shaping.run(connection, f"DROP DATABASE {name} WITH (FORCE)")
 
 
 @pytest.fixture

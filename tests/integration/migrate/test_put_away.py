@@ -1,13 +1,11 @@
 """Old columns go in two stages: out of the way with their values, brought back whole, and dropped for good."""
 
-import uuid
 from collections.abc import Generator
 from typing import Any
 
 import psycopg
 import pytest
 from psycopg import errors
-from psycopg.conninfo import make_conninfo
 
 from dbops.operations.migrate.shapes import belongings
 from dbops.operations.migrate.shapes.columns import Columns, New
@@ -52,15 +50,6 @@ RENAME = Columns(
         Constraint("public.orders", "orders_buyer_full", "FOREIGN KEY (buyer) REFERENCES public.users (full_name)"),
     ),
 )
-
-
-@pytest.fixture(scope="module")
-def place(server: str) -> Generator[str]:
-    name = f"away_{uuid.uuid4().hex[:8]}"
-    with psycopg.connect(server, autocommit=True) as connection:
-        shaping.run(connection, f"CREATE DATABASE {name}")
-        yield make_conninfo(server, dbname=name)
-        shaping.run(connection, f"DROP DATABASE {name} WITH (FORCE)")
 
 
 @pytest.fixture
