@@ -40,8 +40,8 @@ def test_a_name_is_read_back_as_itself(name: str) -> None:
 @given(st.text(st.characters(blacklist_categories=("Cs",), blacklist_characters="\0")))
 def test_a_value_is_read_back_as_itself(value: str) -> None:
     shown = literal(value)
-    assert re.fullmatch(r"'(?:[^']|'')*'", shown)
-    assert shown[1:-1].replace("''", "'") == value
+    assert re.fullmatch(r"""'(?:[^'\\]|'')*'|E'(?:[^'\\]|''|\\\\)*'""", shown)
+    assert shown[shown.index("'") + 1 : -1].replace("''", "'").replace("\\\\", "\\") == value
 
 
 @pytest.mark.parametrize("name", HOSTILE)

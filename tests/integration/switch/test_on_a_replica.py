@@ -10,7 +10,7 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from dbops.config.load import load
 from dbops.engine import clock
-from dbops.errors import CouldNotVerify, Refused
+from dbops.errors import CouldNotVerify, Refused, UsageError
 from dbops.operations.migrate import open_changes, record
 from dbops.operations.migrate.compare.ready import How
 from dbops.operations.migrate.contract import check
@@ -132,7 +132,7 @@ def test_a_server_that_follows_somebody_else_is_refused(live: changing.Example, 
     configure(live, counting)
     with pytest.raises(Refused, match="replica 1 of example is no standby of its primary"):
         renaming.verify(live)
-    with pytest.raises(Refused, match="there is no replica 2") as caught:
+    with pytest.raises(UsageError, match="--on 'replica 2': the configuration has no such server") as caught:
         renaming.verify(live, how=How(on="replica 2"))
     assert "primary, replica 1" in str(caught.value.hint)
     assert load(live.toml).config.postgres[changing.TARGET].replicas
