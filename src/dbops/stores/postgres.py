@@ -37,7 +37,14 @@ Connection = psycopg.Connection[Any]
 
 _CONNECT_S = 10
 _PROBE_S = 5.0
-_KEEPALIVES = {"keepalives": 1, "keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 3}
+# A server that the network lost is noticed after 25 s, whether we listen or have just asked.
+_KEEPALIVES = {
+    "keepalives": 1,
+    "keepalives_idle": 10,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 25_000,
+}
 # Set after connecting, never as startup options: a pooler refuses those it does not know.
 _SESSION = {
     "TimeZone": "UTC",
@@ -342,7 +349,8 @@ def only_run(
                 if _one(connection, _HELD, name) is not True:
                     raise LockBusy(f"the lock of {target} ({subject}) was lost", hint="run again", target=target)
 
-        yield guard
+        with _given_back(connection):
+            yield guard
 
 
 _ALL_HELD = """
@@ -379,7 +387,18 @@ def only_runs(
             if row is None or row[0] != len(held):
                 raise LockBusy(f"a lock of {target} was lost", hint="run again", target=target)
 
-        yield busy, guard
+        with _given_back(connection):
+            yield busy, guard
+
+
+@contextmanager
+def _given_back(connection: Connection) -> Generator[None]:
+    """Give the locks back before the connection ends: its backend, and what it holds, outlives it by a moment."""
+    try:
+        yield
+    finally:
+        with suppress(psycopg.Error):  # a connection that is lost has none
+            connection.execute("SELECT pg_advisory_unlock_all()")
 
 
 def _try_lock(connection: Connection, name: str) -> bool:

@@ -6,9 +6,10 @@ import subprocess
 import sys
 import textwrap
 from collections.abc import Callable, Generator
+from contextlib import ExitStack, contextmanager
 from datetime import timedelta
 from pathlib import Path
-from typing import LiteralString
+from typing import Any, LiteralString
 
 import psycopg
 import pytest
@@ -151,6 +152,26 @@ def test_a_second_run_is_told_who_holds_the_lock(here: Cluster, run: Run) -> Non
     assert str(os.getpid()) in str(caught.value)
     with postgres.only_run(here, other, target="main", subject="roles"):
         pass
+
+
+def test_a_lock_is_free_at_once_though_the_backend_of_its_holder_lingers(
+    here: Cluster, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with ExitStack() as lingering:
+        connect = postgres.connect
+
+        @contextmanager
+        def slow_to_end(*args: Any, **options: Any) -> Generator[postgres.Connection]:
+            yield lingering.enter_context(connect(*args, **options))
+
+        with monkeypatch.context() as patch:
+            patch.setattr(postgres, "connect", slow_to_end)
+            with postgres.only_run(here, run, target="main", subject="roles"):
+                pass
+            with postgres.only_runs(here, run, target="main", subjects=["roles", "schema"]) as (busy, _):
+                assert busy == {}
+            with postgres.only_run(here, run, target="main", subject="schema") as guard:
+                guard()
 
 
 def test_a_lock_that_was_lost_is_noticed_before_the_next_step(here: Cluster, run: Run, database: str) -> None:
