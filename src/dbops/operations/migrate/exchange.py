@@ -3,14 +3,14 @@
 import threading
 from collections.abc import Callable, Generator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import LiteralString, cast
 
 import psycopg
 from psycopg import sql
 
-from dbops.engine import stop
+from dbops.engine import clock, stop
 from dbops.engine.patience import Ramp, patiently
 from dbops.errors import DbopsError, Stopped
 from dbops.operations.migrate import figures
@@ -20,6 +20,7 @@ from dbops.stores import postgres, waiting
 from dbops.stores.postgres import Connection
 
 _POLL_S = 0.1
+_LEAST = timedelta(milliseconds=10)
 
 
 @dataclass(slots=True)
@@ -45,8 +46,12 @@ def exchange(
     target: str,
     administrator: Callable[[], AbstractContextManager[Connection]],
     ramp: Ramp,
+    may_take_long: bool = False,
 ) -> Went:
-    """Run all statements, then write what is told of them; again, as a whole, while a lock is not granted."""
+    """Run all statements, then write what is told of them; again, as a whole, while a lock is not granted.
+
+    They share one limit, for all of them may hold the application up; what may take long has it for its locks alone.
+    """
     seen, went = _Seen(), Went()
 
     def attempt(lock_timeout: timedelta) -> None:
@@ -56,8 +61,9 @@ def exchange(
         try:
             with attended(watch, administrator, backend) if statements else nullcontext():
                 with connection.transaction():
-                    postgres.set_local_timeouts(connection, min(lock_timeout, postgres.below_deadlock(connection)))
-                    _run(connection, statements, watch)
+                    limit = _Limit(connection, min(lock_timeout, postgres.below_deadlock(connection)), may_take_long)
+                    _run(connection, statements, watch, limit)
+                    limit.set()
                     and_then()
                 went.statements = watch.finish()
         except postgres.NOT_GRANTED as error:
@@ -87,25 +93,42 @@ def make_ready(
     ramp: Ramp,
 ) -> Went:
     """Run what comes before; what may take long waits for locks as the others, and is not cut off when it has them."""
-    without_limit = ("SELECT set_config('statement_timeout', '0', true)",) if one.alone else ()
     return exchange(
         connection,
-        (*without_limit, one.sql),
+        (one.sql,),
         lambda: None,
         what="making ready for the exchange of names",
         target=target,
         administrator=administrator,
         ramp=ramp,
+        may_take_long=one.alone,
     )
 
 
-def _run(connection: Connection, statements: Sequence[str], watch: Stopwatch) -> None:
+@dataclass(slots=True)
+class _Limit:
+    """What statements of one transaction may wait, together."""
+
+    connection: Connection
+    most: timedelta
+    may_take_long: bool
+    began: float = field(default_factory=clock.monotonic)
+
+    def set(self) -> None:
+        left = self.most - timedelta(seconds=clock.monotonic() - self.began)
+        postgres.set_local_timeouts(self.connection, self.most if self.may_take_long else max(left, _LEAST))
+        if self.may_take_long:
+            self.connection.execute("SELECT set_config('statement_timeout', '0', true)")
+
+
+def _run(connection: Connection, statements: Sequence[str], watch: Stopwatch, limit: _Limit) -> None:
     if not statements:
         return
     watch.start(connection)
     connection.execute("SET LOCAL search_path = public")  # as revisions have it: shapes are written so
     connection.execute("SELECT set_config('app.migration_mode', 'true', true)")
     for text in statements:
+        limit.set()
         watch.begin(text)
         connection.execute(sql.SQL(cast("LiteralString", text)))
         watch.end(connection)

@@ -53,7 +53,7 @@ def build(finishing: Finishing, one: Belonging) -> None:
                 elif do.alone:
                     _alone(finishing, connection, one, do.sql)
                 else:
-                    _together(finishing, connection, one, (do.sql,))
+                    _together(finishing, connection, one, do.sql)
         except (psycopg.Error, DbopsError) as error:
             cause = error.__cause__ if isinstance(error, DbopsError) else error
             if not isinstance(cause, psycopg.IntegrityError):
@@ -69,21 +69,24 @@ def build(finishing: Finishing, one: Belonging) -> None:
 def _alone(finishing: Finishing, connection: Connection, one: Belonging, text: str) -> None:
     if not concurrently.builds(text):
         # what reads all rows may take long once it has its lock
-        _together(finishing, connection, one, ("SELECT set_config('statement_timeout', '0', true)", text))
+        _together(finishing, connection, one, text, may_take_long=True)
         return
     with _waiting_for_long(finishing, connection, one):
         concurrently.build(connection, text)
 
 
-def _together(finishing: Finishing, connection: Connection, one: Belonging, statements: tuple[str, ...]) -> None:
+def _together(
+    finishing: Finishing, connection: Connection, one: Belonging, text: str, *, may_take_long: bool = False
+) -> None:
     exchange(
         connection,
-        statements,
+        (text,),
         lambda: None,
         what=belongings.told(one),
         target=finishing.target,
         administrator=finishing.administrator,
         ramp=finishing.ramp,
+        may_take_long=may_take_long,
     )
 
 
