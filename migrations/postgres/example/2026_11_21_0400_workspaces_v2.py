@@ -23,6 +23,7 @@ shape = Replaced(
     create="CREATE TABLE public.workspaces_v2 (LIKE public.workspaces INCLUDING ALL)",
     up={name: f"r.{name}" for name in COLUMNS},
     down={name: f"r.{name}" for name in COLUMNS},
+    as_written=("settings",),
 )
 
 

@@ -56,7 +56,7 @@ def test_once_names_are_exchanged_the_walks_follow() -> None:
 
 def test_an_expression_may_hold_any_sign() -> None:
     odd = Replaced(table="t", by="u", create="", key=("id",), up={"b": ODD}, down={"a": ODD})
-    assert all(ODD in one.sql for one in odd.expand("c")[2:3])
+    assert all(ODD in one.sql for one in odd.expand("c")[4:5])
     filling = odd.filling()
     assert filling is not None
     assert ODD in filling.statement
@@ -69,6 +69,7 @@ def test_new_writes_a_copy_that_its_author_corrects() -> None:
     assert 'same=("name",)' in draft.shape
     assert 'up={"m": "r.n"}' in draft.shape
     assert "(LIKE public.users INCLUDING ALL)" in draft.shape
+    assert "as_written" not in draft.shape
     renamed = named("rename-table").write(
         Wanted("main", "c", "none", "rename-table", "public.users", to=("people",)), Known(USERS)
     )
@@ -85,3 +86,13 @@ def test_rows_without_a_name_cannot_be_carried_over() -> None:
     wanted = Wanted("main", "c", "none", table="public.users", to=("users_v2",))
     with pytest.raises(UsageError, match="no primary key"):
         named("replace-table").write(wanted, Known(Table("public.users", USERS.columns)))
+
+
+def test_new_names_the_columns_that_equality_does_not_judge() -> None:
+    exact = ("bigint", "numeric(8,2)", "character varying(9)", "timestamp with time zone", "text")
+    loose = ("numeric", "interval", "jsonb", "public.citext", "integer[]", "double precision", "character varying(9)[]")
+    columns = tuple(Column(f"{one[:2]}{n}", one) for n, one in enumerate((*exact, *loose)))
+    known = Known(Table("public.users", (Column("id", "bigint", not_null=True), *columns), ("id",)))
+    wanted = Wanted("main", "c", "none", "replace-table", "public.users", to=("users_v2",))
+    shape = named("replace-table").write(wanted, known).shape
+    assert 'as_written=("nu5", "in6", "js7", "pu8", "in9", "do10", "ch11")' in shape

@@ -1,10 +1,16 @@
 """Tables: renamed, and replaced by another of another shape. Pure."""
 
+import re
+
 from dbops.errors import UsageError
 from dbops.operations.migrate.scaffold.facts import Draft, Kind, Known, Wanted
 from dbops.operations.migrate.scaffold.text import call, mapping, text, tuple_of
 
 _SHAPES = "dbops.operations.migrate.shapes"
+# What `=` calls equal is the same bytes; collations aside, which expand looks up.
+_EXACT = re.compile(
+    r"smallint|integer|bigint|int|boolean|date|uuid|bytea|text|name|numeric\(.*\)|character[^[]*|timestamp[^[]*|oid"
+)
 
 
 def _rename(wanted: Wanted, known: Known) -> Draft:
@@ -23,15 +29,17 @@ def _replace(wanted: Wanted, known: Known) -> Draft:
     if known.table and not key:
         raise UsageError(f"{wanted.table} has no primary key: its rows have no name", hint="give it one first")
     told = {*key, *wanted.up, *wanted.down}
-    same = [text(one.name) for one in columns if one.name not in told and not one.generated]
+    same = [one for one in columns if one.name not in told and not one.generated]
+    loose = [text(one.name) for one in same if not one.enum and not _EXACT.fullmatch(one.type)]
     arguments = {
         "table": text(wanted.table),
         "by": text(by),
         "create": text(wanted.definition or f"CREATE TABLE {by} (LIKE {wanted.table} INCLUDING ALL)"),
         "key": tuple_of([text(one) for one in key or ("id",)]),
-        "same": tuple_of(same),
+        "same": tuple_of([text(one.name) for one in same]),
         "up": mapping(wanted.up),
         "down": mapping(wanted.down),
+        **({"as_written": tuple_of(loose)} if loose else {}),
     }
     more = (
         "Correct create, same, up and down: the new table is written as a copy. Rights, policies, the sequence of the",

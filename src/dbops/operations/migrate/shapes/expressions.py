@@ -59,6 +59,12 @@ def placed(text: str, *, rows: str, key: str = "") -> str:
     return _PLACE.sub(lambda match: places.get(match[0], match[0]), text)
 
 
+def bare(expression: str) -> str | None:
+    """Name the column that an expression is, as the catalog has it."""
+    found = _BARE.fullmatch(expression)
+    return None if found is None else _plain(found[1])
+
+
 def is_bare(expression: str) -> bool:
     """Say whether it is a column, and nothing else."""
     return _BARE.fullmatch(expression) is not None

@@ -8,6 +8,14 @@ from dbops.operations.migrate.shapes.expressions import PATH, SETTINGS
 from dbops.operations.migrate.shapes.guarded import beside, block
 from dbops.operations.migrate.shapes.pair import Dual
 
+# Over pg_type t and the collation c of a column: `=` may call two values equal that are not the same bytes.
+LOOSE = """(c.collisdeterministic IS FALSE OR NOT EXISTS (
+               SELECT FROM pg_catalog.pg_opclass o JOIN pg_catalog.pg_amproc p
+                 ON p.amprocfamily = o.opcfamily AND p.amproclefttype = o.opcintype AND p.amprocnum = 4
+                WHERE o.opcdefault AND o.opcmethod = (SELECT oid FROM pg_catalog.pg_am WHERE amname = 'btree')
+                  AND o.opcintype = CASE WHEN t.typtype = 'e' THEN 'pg_catalog.anyenum'::regtype
+                                         WHEN t.oid = 'pg_catalog.varchar'::regtype THEN 'pg_catalog.text'::regtype
+                                         ELSE t.oid END))"""
 _REFUSED = "RAISE EXCEPTION USING ERRCODE = 'object_not_in_prerequisite_state', MESSAGE ="
 
 
@@ -100,12 +108,6 @@ def exact(change: str, dual: Dual) -> str:
         SELECT FROM pg_catalog.pg_attribute a JOIN pg_catalog.pg_type t ON t.oid = a.atttypid
           LEFT JOIN pg_catalog.pg_collation c ON c.oid = a.attcollation
          WHERE a.attrelid = {literal(dual.table)}::regclass AND a.attname = ANY({columns})
-           AND (c.collisdeterministic IS FALSE OR NOT EXISTS (
-               SELECT FROM pg_catalog.pg_opclass o JOIN pg_catalog.pg_amproc p
-                 ON p.amprocfamily = o.opcfamily AND p.amproclefttype = o.opcintype AND p.amprocnum = 4
-                WHERE o.opcdefault AND o.opcmethod = (SELECT oid FROM pg_catalog.pg_am WHERE amname = 'btree')
-                  AND o.opcintype = CASE WHEN t.typtype = 'e' THEN 'pg_catalog.anyenum'::regtype
-                                         WHEN t.oid = 'pg_catalog.varchar'::regtype THEN 'pg_catalog.text'::regtype
-                                         ELSE t.oid END)))
+           AND {LOOSE})
        AND NOT EXISTS (SELECT FROM pg_catalog.pg_proc WHERE oid = pg_catalog.to_regprocedure({up})
                           AND pg_catalog.array_to_string(proconfig, ' ') ~* 'timezone=')"""

@@ -11,14 +11,16 @@ one name can run into a deadlock with another that writes the same row by the ot
 should keep to one of them. Prepared statements that show a column whose type is another afterwards fail once, at the
 exchange.
 
-Expressions see pg_catalog and the schema of the table, and should have the type of their column to the digit. A key
-that is deferrable, `json` (it knows no equality), partitions, inheritance and rules are refused.
+Expressions see pg_catalog and the schema of the table, and should have the type of their column to the digit. Columns
+whose `=` does not see each change (citext, 1.0 and 1.00, jsonb) or that have none (json, xml) stand in `as_written`,
+and are compared byte by byte; expand refuses where one is missing. A key that is deferrable or has no `=`, partitions,
+inheritance and rules are refused; a key counts as the same where `=` says so.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
-from dbops.operations.migrate.shapes import across, aside, exchange, outfit, retired, twins
+from dbops.operations.migrate.shapes import across, alike, aside, exchange, outfit, retired, twins
 from dbops.operations.migrate.shapes.across import Way, quoted
 from dbops.operations.migrate.shapes.shape import KEY, ROWS, Comparison, Do, Filling, OldNames
 
@@ -46,6 +48,7 @@ class Replaced:
     same: tuple[str, ...] = ()
     up: Mapping[str, str] = field(default_factory=dict[str, str])
     down: Mapping[str, str] = field(default_factory=dict[str, str])
+    as_written: tuple[str, ...] = ()
     exchanged: bool = False
 
     def after_swap(self) -> "Replaced":
@@ -57,6 +60,7 @@ class Replaced:
         statements = (
             self.create,
             outfit.outfit(self.table, self.by, self.key),
+            *(alike.refuse_the_loose(one) for one in (forward, back)),
             *across.create_functions(change, forward, self.table),
             *across.create_functions(change, back, self.table),
             across.create_triggers(change, back, self.table),
@@ -76,7 +80,7 @@ class Replaced:
         old, new = self._names()
         every = {**{column: f"r.{quoted(column)}" for column in self.key}, **self._up}
         excluded = {column: f"excluded.{quoted(column)}" for column in self._up}
-        update = f"UPDATE SET {across.assigned(excluded)} WHERE {across.differs(excluded)}"
+        update = f"UPDATE SET {across.assigned(excluded)} WHERE {across.differs(excluded, self.as_written)}"
         statement = _FILL.format(
             here=old,
             there=new,
@@ -85,7 +89,7 @@ class Replaced:
             same=across.same("n", "r", self.key),
             rows=ROWS,
             first=quoted(self.key[0]),
-            differs=across.differs(self._up),
+            differs=across.differs(self._up, self.as_written),
             key=", ".join(map(quoted, self.key)),
             otherwise=update if excluded else "NOTHING",
         )
@@ -158,8 +162,8 @@ class Replaced:
 
     def _ways(self) -> tuple[Way, Way]:
         return (
-            Way(_FORWARD, self.table, self.by, self.key, self._up, self._down),
-            Way(_BACK, self.by, self.table, self.key, self._down, self._up),
+            Way(_FORWARD, self.table, self.by, self.key, self._up, self._down, self.as_written),
+            Way(_BACK, self.by, self.table, self.key, self._down, self._up, self.as_written),
         )
 
     def _sign(self, change: str, kind: str) -> str:
@@ -173,7 +177,7 @@ class Replaced:
             same=across.same("n", "r", self.key),
             rows=ROWS,
             first=quoted(self.key[0]),
-            differs=across.differs(values),
+            differs=across.differs(values, self.as_written),
         )
 
     def _drop_triggers(self, change: str, kind: str, table: str) -> list[str]:

@@ -7,7 +7,7 @@ Rows may pass each other there (a unique value that goes from one to another): t
 
 # ruff: noqa: S608  # the parts are names and SQL of the revision's author
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from dbops.engine.plan import literal, qualified
@@ -98,7 +98,10 @@ _CONFLICT = """IF to_regprocedure('dbops.conflict(text)') IS NOT NULL THEN
 
 @dataclass(frozen=True, slots=True)
 class Way:
-    """From one table to the other. `values`: column there -> expression over r, the row here; the key aside."""
+    """From one table to the other. `values`: column there -> expression over r, the row here; the key aside.
+
+    `as_written` are columns, here or there, whose `=` does not see each change, or that have none.
+    """
 
     kind: str
     here: str
@@ -106,6 +109,7 @@ class Way:
     key: Sequence[str]
     values: Mapping[str, str]
     back: Mapping[str, str]
+    as_written: Collection[str] = ()
 
 
 def body(change: str, way: Way) -> str:
@@ -159,15 +163,26 @@ def quoted(column: str) -> str:
     return column if column.startswith('"') else qualified((column,))
 
 
+def plain_name(column: str) -> str:
+    """Return the name of a column as the catalog has it."""
+    return column[1:-1].replace('""', '"') if column.startswith('"') else column
+
+
 def same(left: str, right: str, key: Sequence[str]) -> str:
     return " AND ".join(f"{left}.{quoted(column)} = {right}.{quoted(column)}" for column in key)
 
 
-def differs(values: Mapping[str, str], row: str = "n") -> str:
-    """Say that a row over there is not what the row here asks for."""
-    return (
-        " OR ".join(f"{row}.{quoted(column)} IS DISTINCT FROM ({told})" for column, told in values.items()) or "false"
-    )
+def differs(values: Mapping[str, str], as_written: Collection[str] = ()) -> str:
+    """Say that a row over there is not what the row here asks for; where `=` is no judge, byte by byte."""
+    found = [
+        f"n.{quoted(column)} IS DISTINCT FROM ({told})" for column, told in values.items() if column not in as_written
+    ]
+    exact = {column: told for column, told in values.items() if column in as_written}
+    if exact:
+        there = ", ".join(f"n.{quoted(column)}" for column in exact)
+        asked = ", ".join(f"({told})" for told in exact.values())
+        found.append(f"pg_catalog.record_image_ne(ROW({there}), ROW({asked}))")
+    return " OR ".join(found) or "false"
 
 
 def assigned(values: Mapping[str, str]) -> str:
@@ -191,8 +206,8 @@ def _parts(change: str, way: Way) -> dict[str, str]:
         "there": way.there,
         "n_is_r": same("n", "r", way.key),
         "gone": f"NOT EXISTS (SELECT FROM {way.here} AS r WHERE {same('n', 'r', way.key)})",
-        "differs": differs(way.values),
-        "differs_back": differs(way.back),
+        "differs": differs(way.values, way.as_written),
+        "differs_back": differs(way.back, way.as_written),
         "assigned": assigned(way.values),
         "assigned_back": assigned(way.back),
         "columns": ", ".join(map(quoted, every)),

@@ -1,0 +1,101 @@
+"""What `=` calls equal is carried over all the same, and what has no `=` can be: between two tables, either way."""
+
+from collections.abc import Generator
+
+import psycopg
+import pytest
+from psycopg import errors
+
+from dbops.operations.migrate.shapes.replaced import Replaced
+
+from replacing import CHANGE, Connection, different, do, fill, run
+
+COLUMNS = ("word", "price", "span", "doc", "old_doc", "spot")
+SHAPE = Replaced(
+    table="public.t",
+    by="public.t_v2",
+    create="CREATE TABLE public.t_v2 (LIKE public.t INCLUDING ALL); ALTER TABLE public.t_v2 RENAME said TO told",
+    key=("id",),
+    same=COLUMNS,
+    up={"told": "r.said"},
+    down={"said": "r.told"},
+    as_written=(*COLUMNS, "told", "said"),
+)
+_TABLE = """CREATE EXTENSION citext;
+CREATE TABLE t (id int PRIMARY KEY, word citext, price numeric, span interval, doc jsonb, old_doc json, spot point,
+                said citext);
+INSERT INTO t SELECT n, 'a', 1.0, '1 day', '1.0', '{}', '(1,2)', 'b' FROM generate_series(1, 40) n"""
+_OTHER = "word = 'A', price = 1.00, span = '24:00', doc = '1.00', old_doc = '{ }', spot = '(1,2.0000000001)'"
+_SEEN = "SELECT DISTINCT word::text, price::text, span::text, doc::text, old_doc::text, spot::text, {}::text FROM {}"
+_WRITTEN = ("A", "1.00", "24:00:00", "1.00", "{ }", "(1,2.0000000001)", "B")
+
+
+@pytest.fixture
+def connection(database: str) -> Generator[Connection]:
+    with psycopg.connect(database, autocommit=True) as opened:
+        run(opened, _TABLE)
+        yield opened
+
+
+@pytest.mark.parametrize("rows", ["id = 1", "true"])
+def test_old_and_new_clients_are_carried_over_to_the_byte(connection: Connection, rows: str) -> None:
+    do(connection, SHAPE.expand(CHANGE))
+    fill(connection, SHAPE)
+    run(connection, f"UPDATE t SET {_OTHER}, said = 'B' WHERE {rows}")
+    assert run(connection, f"{_SEEN.format('told', 't_v2')} WHERE {rows}") == [_WRITTEN]
+    run(connection, f"UPDATE t_v2 SET word = 'a', told = 'b', price = 1 WHERE {rows}")
+    assert run(connection, f"SELECT DISTINCT word::text, said::text, price::text FROM t WHERE {rows}") == [
+        ("a", "b", "1")
+    ]
+    assert different(connection, SHAPE) == []
+
+
+def test_what_is_the_same_but_for_its_bytes_is_seen_and_carried_over_again(connection: Connection) -> None:
+    do(connection, SHAPE.expand(CHANGE))
+    assert fill(connection, SHAPE) == 40
+    run(
+        connection,
+        f"BEGIN; SET LOCAL dbops.backfill = '{CHANGE}'; UPDATE t SET {_OTHER}, said = 'B' WHERE id < 4; COMMIT",
+    )
+    assert sorted(different(connection, SHAPE)) == [(1,), (1,), (2,), (2,), (3,), (3,)]
+    assert [fill(connection, SHAPE), fill(connection, SHAPE)] == [3, 0]
+    assert run(connection, f"{_SEEN.format('told', 't_v2')} WHERE id < 4") == [_WRITTEN]
+    assert different(connection, SHAPE) == []
+
+
+@pytest.mark.parametrize(
+    ("column", "as_written", "refused"),
+    [
+        ("word citext", (), "word"),
+        ("word json, more citext", (), "word, more"),
+        ('word text COLLATE "blind"', (), "word"),
+        ("word numeric(8, 2)", (), ""),
+        ("word varchar(9)", (), ""),
+        ("word int", ("word",), ""),
+    ],
+)
+def test_a_column_that_equality_does_not_judge_is_to_be_named(
+    connection: Connection, column: str, as_written: tuple[str, ...], refused: str
+) -> None:
+    run(connection, "CREATE COLLATION public.blind (provider = icu, locale = 'und-u-ks-level2', deterministic = false)")
+    run(connection, f"CREATE TABLE s (id int PRIMARY KEY, {column})")
+    create = "CREATE TABLE public.s_v2 (LIKE public.s INCLUDING ALL)"
+    same = ("word", "more") if "more" in column else ("word",)
+    shape = Replaced("public.s", "public.s_v2", create, ("id",), same=same, as_written=as_written)
+    if not refused:
+        do(connection, shape.expand(CHANGE))
+        return
+    with pytest.raises(errors.ObjectNotInPrerequisiteState) as caught:
+        do(connection, shape.expand(CHANGE))
+    assert caught.value.diag.message_primary == f"= does not see each change of public.s_v2: {refused}"
+    hint = 'as_written=("word", "more",)' if "more" in refused else 'as_written=("word",)'
+    assert caught.value.diag.message_hint == f"have them compared as they are written: {hint}"
+
+
+@pytest.mark.parametrize("told", ["numeric", "numeric(9, 3)", "jsonb"])
+def test_bytes_of_two_types_are_not_compared(connection: Connection, told: str) -> None:
+    run(connection, "CREATE TABLE s (id int PRIMARY KEY, word numeric(8, 2))")
+    create = f"CREATE TABLE public.s_v2 (id int PRIMARY KEY, word {told})"
+    shape = Replaced("public.s", "public.s_v2", create, ("id",), same=("word",), as_written=("word",))
+    with pytest.raises(errors.ObjectNotInPrerequisiteState, match=r"as_written: column word of public\.s_v2"):
+        do(connection, shape.expand(CHANGE))
