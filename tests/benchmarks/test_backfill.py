@@ -27,6 +27,7 @@ from loading import Ask, Client, under_load
 
 Fresh = Callable[[], AbstractContextManager[changing.Example]]
 ROWS = int(os.environ.get("DBOPS_BENCHMARK_ROWS", "300000"))
+_PUBLISHED_ROWS = 300_000  # the peer's own benchmark ends here
 ROUNDS = 3
 _CHANGE = "users-display-name"
 _HEAD = """
@@ -144,7 +145,8 @@ def test_a_backfill_is_nearly_as_fast_as_the_bare_loop_and_far_faster_than_the_p
     best = {name: max(rates) for name, rates in told.items()}
     assert best["ours"] >= 0.7 * best["bare"]
     assert best["ours, two at a time"] >= 3.5 * best["peer, analyzed"]
-    assert best["ours"] >= 10 * best["peer"]
+    if ROWS <= _PUBLISHED_ROWS:  # of a larger table, the server takes the index without statistics, too
+        assert best["ours"] >= 10 * best["peer"]
 
 
 _WAITED_MS = 550  # the shortest lock_timeout of the house is 500 ms
