@@ -92,9 +92,18 @@ def everything(live: changing.Example) -> None:
         shape(live, number, module, text, change=f"change-{number}")
 
 
-def follow(live: changing.Example, number: int, module: str, text: str, *, up: str, down: str = "pass") -> str:
+def follow(
+    live: changing.Example,
+    number: int,
+    module: str,
+    text: str,
+    *,
+    up: str,
+    down: str = "pass",
+    change: str = "the-change",
+) -> str:
     """Write another phase of the same change."""
-    head = _HEAD.format(module=module, change="the-change", shape=text, phase="later")
+    head = _HEAD.format(module=module, change=change, shape=text, phase="later")
     body = f"def upgrade() -> None:\n    {up}\n\n\ndef downgrade() -> None:\n    {down}\n"
     return live.revision(number, body, head=head)
 

@@ -69,7 +69,7 @@ class Dropped(Adds):
     def put_back(self, change: str) -> tuple[Do, ...]:
         """Take contract back; it is no part of undo, for a contraction is taken back by its own revision."""
         if not self.columns:
-            return (retired.bring_table_back(change, self.table),)
+            return (retired.bring_table_back(change, self.table), retired.hold_again(self.table))
         return (
             away.bring_back(change, self.table, self.columns),
             *away.stand_again(change, self.table, self.columns, replaced=False),
