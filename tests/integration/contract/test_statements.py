@@ -14,6 +14,7 @@ from dbops.operations.migrate import open_changes
 from dbops.operations.migrate.contract import check, counting
 from dbops.operations.migrate.contract.facts import Backups, Facts, Gate, Passed
 from dbops.operations.migrate.contract.observe import observe
+from dbops.operations.migrate.rehearse.copy import copied
 
 import changing
 import contracting
@@ -75,6 +76,12 @@ def test_only_statements_that_use_the_old_name_since_the_switch_close_the_gate(l
     live.execute("SELECT pg_stat_statements_reset()", dsn=live.admin)
     reset = looked(live)
     assert (reset.passed, "was reset" in reset.evidence) == (Passed.UNKNOWN, True)
+
+
+def test_what_a_rehearsal_reads_is_no_use_of_the_old(live: changing.Example) -> None:
+    with copied(live.config, live.toml, changing.TARGET, live.run()):
+        gate = looked(live)
+    assert gate.passed is Passed.YES, gate.evidence
 
 
 def test_what_dbops_itself_does_does_not_count_unless_an_application_signs_in_as_its_role(

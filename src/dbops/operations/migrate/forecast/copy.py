@@ -1,5 +1,6 @@
 """The schema of a live database, without its rows, in a scratch database."""
 
+from pathlib import Path
 from typing import Any
 
 import psycopg
@@ -15,6 +16,7 @@ _WHAT = (
     "--no-security-labels",
     "--lock-wait-timeout=4s",  # it takes ACCESS SHARE on every table, and must not queue behind DDL
 )
+_UNCOUNTED = "-c pg_stat_statements.track=none"
 _MAPPINGS = "SELECT CASE WHEN umuser <> 0 THEN usename END, srvname FROM pg_user_mappings"
 
 
@@ -22,8 +24,8 @@ def copy(live: Connection, live_dsn: str, scratch_dsn: str, *, target: str) -> N
     """Copy it. What the scratch server cannot hold (an extension it lacks) is told as: could not verify."""
     _roles(live, scratch_dsn, target)
     try:
-        dumped = _run("pg_dump", live_dsn, _WHAT)
-        _run("psql", scratch_dsn, ("-X", "-q", "-v", "ON_ERROR_STOP=1", "-f", "-"), given=_without_public(dumped))
+        dumped = client("pg_dump", uncounted(live_dsn), *_WHAT)
+        client("psql", scratch_dsn, "-X", "-q", "-v", "ON_ERROR_STOP=1", "-f", "-", given=_without_public(dumped))
     except process.ProgramFailed as error:
         raise CouldNotVerify(
             f"the schema could not be copied into a scratch server: {error.message}",
@@ -41,10 +43,22 @@ def close_ways_out(connection: psycopg.Connection[Any]) -> None:
         connection.execute(sql.SQL("DROP USER MAPPING FOR {} SERVER {}").format(who, sql.Identifier(server)))
 
 
-def _run(name: str, dsn: str, options: tuple[str, ...], *, given: bytes | None = None) -> bytes:
+def uncounted(dsn: str) -> str:
+    """Lead a dump to where pg_stat_statements does not count it, if its role may: a gate would take it for a client."""
+    told = conninfo_to_dict(dsn)
+    quiet = make_conninfo("", **{**told, "options": f"{told.get('options') or ''} {_UNCOUNTED}".strip()})
+    try:
+        psycopg.connect(quiet).close()
+    except psycopg.OperationalError:  # no superuser, or a pooler; and who cannot connect at all is told by the dump
+        return dsn
+    return quiet
+
+
+def client(name: str, dsn: str, *options: str | Path, given: bytes | None = None) -> bytes:
+    """Run one of PostgreSQL's own programs, and return what it prints."""
     told = conninfo_to_dict(dsn)
     secret = {"PGPASSWORD": str(told.pop("password"))} if "password" in told else {}
-    argv = [process.find(name), *options, "--dbname", make_conninfo("", **told)]
+    argv = [process.find(name), "--dbname", make_conninfo("", **told), *options]
     return process.run(argv, env=secret, input=given).out
 
 

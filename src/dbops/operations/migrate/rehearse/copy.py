@@ -24,7 +24,7 @@ from dbops.engine.run import Run
 from dbops.errors import CouldNotVerify
 from dbops.operations.migrate import history
 from dbops.operations.migrate.forecast import scratch
-from dbops.operations.migrate.forecast.copy import close_ways_out
+from dbops.operations.migrate.forecast.copy import client, close_ways_out, uncounted
 from dbops.servers import account
 from dbops.servers import postgres as servers
 from dbops.stores import databases, postgres
@@ -146,11 +146,11 @@ def _bring(live_dsn: str, there: str, dump: Path, target: str) -> None:
     """Go by way of a file: its table of contents has to be read before anything is restored."""
     contents = dump.with_suffix(".list")
     try:
-        _run("pg_dump", live_dsn, (*_WHAT, f"--file={dump}"))
+        client("pg_dump", uncounted(live_dsn), *_WHAT, f"--file={dump}")
         listed = process.run([process.find("pg_restore"), "--list", dump]).out.decode()
         kept = [line for line in listed.splitlines() if not _LEFT_OUT.match(line)]
         account.write_file(contents, "\n".join([*kept, ""]), ours=True)
-        _run("pg_restore", there, ("--exit-on-error", f"--use-list={contents}", dump))
+        client("pg_restore", there, "--exit-on-error", f"--use-list={contents}", dump)
     except process.ProgramFailed as error:
         raise CouldNotVerify(
             f"the database could not be copied into a throw-away server: {error.message}",
@@ -160,12 +160,6 @@ def _bring(live_dsn: str, there: str, dump: Path, target: str) -> None:
     dump.unlink()
     with translated(target), psycopg.connect(there, autocommit=True) as connection:
         connection.execute("ANALYZE")  # a dump has no statistics, and plans go by them
-
-
-def _run(name: str, dsn: str, options: tuple[str | Path, ...]) -> None:
-    told = conninfo_to_dict(dsn)
-    secret = {"PGPASSWORD": str(told.pop("password"))} if "password" in told else {}
-    process.run([process.find(name), "--dbname", make_conninfo("", **told), *options], env=secret)
 
 
 def _config(
