@@ -168,7 +168,8 @@ def test_a_column_is_dropped_in_two_stages_and_the_first_can_be_taken_back(
     assert live.execute("SELECT name FROM users") == [("kept",)]
     assert renaming.known(live).state is State.SWITCHED
     ask(dbops, live, "contract", CHANGE, "--yes", *UNLOOKED)
-    ask(dbops, live, "contract", CHANGE, "--write")
+    written = ask(dbops, live, "contract", CHANGE, "--write")
+    assert written["next_actions"][0].startswith("dbops migrate up ")
     early = dbops("migrate", "up", "--yes", "--config", live.toml)
     assert early.returncode == 9
     assert "is kept for 14 days" in early.stderr

@@ -77,13 +77,16 @@ def test_a_rename_is_switched_by_and_by_and_taken_all_the_way_back(live: changin
             ("back", 0, 0),
         ]
         assert all(one["rows"] == ROWS for one in told["data"]["comparisons"])
+        assert "--percent 10 " in told["next_actions"][0]
         for percent in ("10", "50"):
             ask("switch", CHANGE, "--percent", percent)
             load.more(5)
         told = ask("switch", CHANGE, "--percent", "100", code=3)
         assert [one["code"] for one in told["findings"]] == ["DBM411"], "this server counts no statements"
         load.more(5)
-        assert ask("verify", CHANGE)["data"]["comparisons"][0]["differ"] == 0
+        again = ask("verify", CHANGE)
+        assert again["data"]["comparisons"][0]["differ"] == 0
+        assert again["next_actions"][0].startswith(f"dbops migrate contract {CHANGE} "), "no reader is led back"
         told = ask("rollback", CHANGE)
         assert [step["id"] for step in told["data"]["steps"]] == ["lead back", "verify"]
         load.more(5)

@@ -95,7 +95,7 @@ def contract(
     data = Contracted(config.platform.environment, result.data.plans, result.data.steps, tuple(told))
     shown = (_table(told, asking["now"]),) if told else ()
     done = result.exit_code in {ExitCode.OK, ExitCode.WARNINGS} and result.data.steps
-    after = _next(asked, f"{name} --target {target}", asking["override"], write=write) if done else ()
+    after = _next(asked, f"{name} --target {target}", asking["override"], write=write, gates=bool(told)) if done else ()
     return replace(result, data=data, screen=(*shown, *result.screen), next_actions=after)
 
 
@@ -106,15 +106,18 @@ def _ramp(patience: str) -> Ramp:
         raise UsageError(f"--patience: {error}", hint="--patience 90s") from error
 
 
-def _next(asked: AskedChange, of: str, override: "Override", *, write: bool) -> tuple[str, ...]:
+def _next(asked: AskedChange, of: str, override: "Override", *, write: bool, gates: bool) -> tuple[str, ...]:
     """Tell what comes then; a gate that was overridden is as closed as it was."""
+    only = f"--target {of.rpartition(' ')[2]}"
     again = "".join(f" --override {gate}" for gate in override.gates)
     again += f" --reason {shlex.quote(override.reason)}" if again else ""
     if asked.plan:
         return (f"dbops migrate contract {of}{' --write' if write else ''}{again}{asked.where}",)
-    if write:
+    if write and gates:
         return (f"dbops migrate contract {of}{again} --plan{asked.where}",)
-    return (f"dbops migrate history --target {of.rpartition(' ')[2]}{asked.where}",)
+    if write:  # what drops for good is a revision as any other
+        return (f"dbops migrate up {only} --plan{asked.where}",)
+    return (f"dbops migrate history {only}{asked.where}",)
 
 
 def _closed(closed: "GatesClosed", environment: str) -> Result:

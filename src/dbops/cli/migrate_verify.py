@@ -17,6 +17,7 @@ from dbops.errors import ExitCode
 if TYPE_CHECKING:
     from dbops.operations.migrate.compare.facts import Outcome
 
+_FIRST, _ALL = 10, 100  # percent of the readers
 Name = Annotated[str, typer.Argument(metavar="CHANGE", help="The change, as its revisions name it.")]
 One = Annotated[str, typer.Option("--target", "-t", metavar="NAME", help="The database.")]
 
@@ -64,10 +65,10 @@ def verify(
     loaded = asked.load()
     databases.targets(loaded.config, (target,))
     told: list[Outcome] = []
+    following: list[int] = []
     how = ready.How(limit=limit, on=on, on_progress=render.progress)
-    opening = partial(
-        ready.verify, loaded.config, loaded.path, target, now=clock.now(), change=name, how=how, told=told
-    )
+    looking = partial(ready.verify, loaded.config, loaded.path, target, now=clock.now(), change=name, how=how)
+    opening = partial(looking, told=told, following=following)
     result = change(
         asked,
         asked.run(loaded.state_dir),
@@ -78,9 +79,17 @@ def verify(
     data = Verified(result.data.environment, result.data.plans, result.data.steps, tuple(told))
     good = told and result.exit_code == ExitCode.OK
     both_ways = any(one.way == "back" for one in told)  # else there is no other place for readers to go to
-    switch, contract = f"switch {name} --target {target} --percent 10", f"contract {name} --target {target} --write"
-    after = f"dbops migrate {switch if both_ways else contract}{asked.where}"
+    after = f"dbops migrate {_next(sum(following), both_ways=both_ways).format(name, target)}{asked.where}"
     return replace(result, data=data, screen=(*result.screen, *_screen(told)), next_actions=(after,) if good else ())
+
+
+def _next(percent: int, *, both_ways: bool) -> str:
+    """Tell what comes then; no reader that follows already is led back."""
+    if not both_ways:
+        return "contract {} --target {} --write"
+    if percent == _ALL:
+        return "contract {} --target {} --plan"
+    return f"switch {{}} --target {{}} --percent {_ALL if percent else _FIRST}"
 
 
 def _screen(told: "list[Outcome]") -> Screen:

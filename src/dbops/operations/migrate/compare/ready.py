@@ -53,14 +53,20 @@ def verify(
     change: str,
     how: How = _HOW,
     told: list[Outcome] | None = None,
+    following: list[int] | None = None,
 ) -> Generator[Ready[plan.Action]]:
-    """Plan what is left to compare. Lock subject: change:NAME. What was found is added to `told`."""
+    """Plan what is left to compare. Lock subject: change:NAME. What was found is added to `told`.
+
+    To `following` is added how many percent of the readers follow.
+    """
     del now  # the server's clock counts
     with open_changes.at_work(config, path, target, run, change) as work:
         _refuse(work)
         with opened(config, run, work, work.comparisons, how) as doing:
             facts = Facts(target, change, work.change.life.state, doing.ways, doing.where)
             doing.outcomes = told if told is not None else []
+            if following is not None:
+                following.append(work.change.percent)
             yield Ready(plan.plan(facts), partial(apply, doing), work.guard, met=doing.findings)
 
 
