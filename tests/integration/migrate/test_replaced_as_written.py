@@ -1,6 +1,7 @@
 """What `=` calls equal is carried over all the same, and what has no `=` can be: between two tables, either way."""
 
 from collections.abc import Generator
+from dataclasses import replace
 
 import psycopg
 import pytest
@@ -63,6 +64,60 @@ def test_what_is_the_same_but_for_its_bytes_is_seen_and_carried_over_again(conne
     assert different(connection, SHAPE) == []
 
 
+def test_a_key_is_carried_over_to_the_byte(connection: Connection) -> None:
+    run(connection, 'CREATE TABLE s (who citext, "No" numeric, said int, PRIMARY KEY (who, "No"))')
+    run(connection, "INSERT INTO s SELECT 'Ann ' || n, 1.0, 0 FROM generate_series(1, 40) n")
+    create = "CREATE TABLE public.s_v2 (LIKE public.s INCLUDING ALL)"
+    shape = Replaced("public.s", "public.s_v2", create, ("who", '"No"'), same=("said",), as_written=("who", "No"))
+    with pytest.raises(
+        errors.ObjectNotInPrerequisiteState, match=r"= does not see each change of public\.s_v2: who, No"
+    ):
+        do(connection, replace(shape, as_written=()).expand(CHANGE))
+    do(connection, shape.expand(CHANGE))
+    fill(connection, shape)
+    for table, other in (("s", "s_v2"), ("s_v2", "s")):
+        for where in ("= 'ann 1'", "<> 'ann 1'"):
+            for told in (
+                "who = upper(who)",
+                "who = lower(who)",
+                '"No" = "No" * 1.00',
+                "who = 'New ' || who, \"No\" = 2",
+            ):
+                run(connection, f"UPDATE {table} SET {told} WHERE who {where}")
+                seen = 'SELECT who::text, "No"::text FROM {} ORDER BY 1'
+                assert run(connection, seen.format(table)) == run(connection, seen.format(other)), (table, told)
+    assert different(connection, shape) == []
+    run(connection, f"BEGIN; SET LOCAL dbops.backfill = '{CHANGE}'; UPDATE s SET who = lower(who); COMMIT")
+    assert len(different(connection, shape)) == 80
+    assert [fill(connection, shape), different(connection, shape)] == [40, []]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "refused"),
+    [
+        ("a int", "a int GENERATED ALWAYS AS (id * 2) STORED", r"column a of public\.s_v2 is generated"),
+        ("a int GENERATED ALWAYS AS IDENTITY", "a int", r"column a of public\.s is GENERATED ALWAYS"),
+        ("a int", "a int, b int NOT NULL, c int NOT NULL", r"nothing tells b, c, which public\.s_v2 lets no row be"),
+        ("a int, b int NOT NULL", "a int", r"nothing tells b, which public\.s lets no row be without"),
+        ("a int, b int NOT NULL DEFAULT 1", "a int, b int GENERATED ALWAYS AS IDENTITY", ""),
+    ],
+)
+def test_what_each_write_would_fail_for_is_refused_before_the_first(
+    connection: Connection, old: str, new: str, refused: str
+) -> None:
+    run(connection, f"CREATE TABLE s (id int GENERATED ALWAYS AS IDENTITY PRIMARY KEY, {old})")
+    shape = Replaced(
+        "public.s", "public.s_v2", f"CREATE TABLE public.s_v2 (id int PRIMARY KEY, {new})", ("id",), ("a",)
+    )
+    if refused:
+        with pytest.raises(errors.ObjectNotInPrerequisiteState, match=refused):
+            do(connection, shape.expand(CHANGE))
+        return
+    do(connection, shape.expand(CHANGE))
+    run(connection, "INSERT INTO s (a) VALUES (1); INSERT INTO s_v2 (a) VALUES (2); UPDATE s_v2 SET a = a + 1")
+    assert run(connection, "SELECT id, a FROM s ORDER BY id") == [(1, 2), (2, 3)]
+
+
 @pytest.mark.parametrize(
     ("column", "as_written", "refused"),
     [
@@ -71,6 +126,8 @@ def test_what_is_the_same_but_for_its_bytes_is_seen_and_carried_over_again(conne
         ('word text COLLATE "blind"', (), "word"),
         ("word numeric(8, 2)", (), ""),
         ("word varchar(9)", (), ""),
+        ("word char(9)", (), ""),
+        ("word bpchar", (), "word"),
         ("word int", ("word",), ""),
     ],
 )

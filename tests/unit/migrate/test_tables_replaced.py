@@ -92,7 +92,7 @@ def test_new_names_the_columns_that_equality_does_not_judge() -> None:
     exact = ("bigint", "numeric(8,2)", "character varying(9)", "timestamp with time zone", "text")
     loose = ("numeric", "interval", "jsonb", "public.citext", "integer[]", "double precision", "character varying(9)[]")
     columns = tuple(Column(f"{one[:2]}{n}", one) for n, one in enumerate((*exact, *loose)))
-    known = Known(Table("public.users", (Column("id", "bigint", not_null=True), *columns), ("id",)))
+    known = Known(Table("public.users", (Column("id", "bigint", not_null=True), *columns), ("id", "pu8")))
     wanted = Wanted("main", "c", "none", "replace-table", "public.users", to=("users_v2",))
     shape = named("replace-table").write(wanted, known).shape
     assert 'as_written=("nu5", "in6", "js7", "pu8", "in9", "do10", "ch11")' in shape

@@ -30,7 +30,8 @@ def _replace(wanted: Wanted, known: Known) -> Draft:
         raise UsageError(f"{wanted.table} has no primary key: its rows have no name", hint="give it one first")
     told = {*key, *wanted.up, *wanted.down}
     same = [one for one in columns if one.name not in told and not one.generated]
-    loose = [text(one.name) for one in same if not one.enum and not _EXACT.fullmatch(one.type)]
+    kept = [one for one in columns if one.name in key or one in same]
+    loose = [text(one.name) for one in kept if not one.enum and not _EXACT.fullmatch(one.type)]
     arguments = {
         "table": text(wanted.table),
         "by": text(by),

@@ -13,8 +13,8 @@ exchange.
 
 Expressions see pg_catalog and the schema of the table, and should have the type of their column to the digit. Columns
 whose `=` does not see each change (citext, 1.0 and 1.00, jsonb) or that have none (json, xml) stand in `as_written`,
-and are compared byte by byte; expand refuses where one is missing. A key that is deferrable or has no `=`, partitions,
-inheritance and rules are refused; a key counts as the same where `=` says so.
+and are compared byte by byte, the key too; expand refuses where one is missing. A key that is deferrable or has no `=`,
+partitions, inheritance and rules are refused, and so is what a write of an application would fail for.
 """
 
 from collections.abc import Mapping
@@ -22,6 +22,7 @@ from dataclasses import dataclass, field, replace
 
 from dbops.operations.migrate.shapes import across, alike, aside, exchange, outfit, retired, twins
 from dbops.operations.migrate.shapes.across import Way, quoted
+from dbops.operations.migrate.shapes.replay import plain_name
 from dbops.operations.migrate.shapes.shape import KEY, ROWS, Comparison, Do, Filling, OldNames
 
 _FORWARD = "on"
@@ -60,7 +61,7 @@ class Replaced:
         statements = (
             self.create,
             outfit.outfit(self.table, self.by, self.key),
-            *(alike.refuse_the_loose(one) for one in (forward, back)),
+            *(alike.refuse_the_unlike(one) for one in (forward, back)),
             *across.create_functions(change, forward, self.table),
             *across.create_functions(change, back, self.table),
             across.create_triggers(change, back, self.table),
@@ -80,7 +81,7 @@ class Replaced:
         old, new = self._names()
         every = {**{column: f"r.{quoted(column)}" for column in self.key}, **self._up}
         excluded = {column: f"excluded.{quoted(column)}" for column in self._up}
-        update = f"UPDATE SET {across.assigned(excluded)} WHERE {across.differs(excluded, self.as_written)}"
+        update = f"UPDATE SET {across.assigned(excluded)} WHERE {across.differs(excluded, self._exact)}"
         statement = _FILL.format(
             here=old,
             there=new,
@@ -89,7 +90,7 @@ class Replaced:
             same=across.same("n", "r", self.key),
             rows=ROWS,
             first=quoted(self.key[0]),
-            differs=across.differs(self._up, self.as_written),
+            differs=across.differs(self._up, self._exact),
             key=", ".join(map(quoted, self.key)),
             otherwise=update if excluded else "NOTHING",
         )
@@ -149,12 +150,24 @@ class Replaced:
         return OldNames(self.by)
 
     @property
+    def _exact(self) -> frozenset[str]:
+        """Name what is compared as it is written, quoted or not as it is elsewhere."""
+        listed = set(map(plain_name, self.as_written))
+        every = (*self.key, *self.same, *self.up, *self.down)
+        return frozenset(column for column in every if plain_name(column) in listed)
+
+    @property
     def _up(self) -> dict[str, str]:
-        return {**{column: f"r.{quoted(column)}" for column in self.same}, **self.up}
+        return {**self._carried, **self.up}
 
     @property
     def _down(self) -> dict[str, str]:
-        return {**{column: f"r.{quoted(column)}" for column in self.same}, **self.down}
+        return {**self._carried, **self.down}
+
+    @property
+    def _carried(self) -> dict[str, str]:
+        exact = self._exact
+        return {column: f"r.{quoted(column)}" for column in (*(one for one in self.key if one in exact), *self.same)}
 
     def _names(self) -> tuple[str, str]:
         """Name the old table and the new one."""
@@ -162,8 +175,8 @@ class Replaced:
 
     def _ways(self) -> tuple[Way, Way]:
         return (
-            Way(_FORWARD, self.table, self.by, self.key, self._up, self._down, self.as_written),
-            Way(_BACK, self.by, self.table, self.key, self._down, self._up, self.as_written),
+            Way(_FORWARD, self.table, self.by, self.key, self._up, self._down, self._exact),
+            Way(_BACK, self.by, self.table, self.key, self._down, self._up, self._exact),
         )
 
     def _sign(self, change: str, kind: str) -> str:
@@ -177,7 +190,7 @@ class Replaced:
             same=across.same("n", "r", self.key),
             rows=ROWS,
             first=quoted(self.key[0]),
-            differs=across.differs(values, self.as_written),
+            differs=across.differs(values, self._exact),
         )
 
     def _drop_triggers(self, change: str, kind: str, table: str) -> list[str]:

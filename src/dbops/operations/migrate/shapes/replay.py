@@ -98,9 +98,10 @@ _CONFLICT = """IF to_regprocedure('dbops.conflict(text)') IS NOT NULL THEN
 
 @dataclass(frozen=True, slots=True)
 class Way:
-    """From one table to the other. `values`: column there -> expression over r, the row here; the key aside.
+    """From one table to the other. `values`: column there -> expression over r, the row here.
 
-    `as_written` are columns, here or there, whose `=` does not see each change, or that have none.
+    `as_written` are columns, here or there, whose `=` does not see each change, or that have none. The key is among the
+    values as far as it is one of them: then a row that is there by its key can still have other bytes.
     """
 
     kind: str
@@ -144,7 +145,7 @@ def move(way: Way) -> str:
         f"CASE WHEN {moved((column,))} THEN {literal(f'{quoted(column)} = r.{quoted(column)}')} END"
         for column in way.key
     ]
-    carried = [literal(f"{quoted(column)} = ({told})") for column, told in way.values.items()]
+    carried = [literal(f"{quoted(column)} = ({told})") for column, told in way.values.items() if column not in way.key]
     where = f"{same('r', '($2)', way.key)} AND {same('n', '($1)', way.key)}"
     return _MOVE.format(
         move=literal(f"UPDATE {way.there} AS n SET "),
