@@ -33,8 +33,8 @@ from dbops.copies.manifest import (
 )
 from dbops.engine import clock, stop
 from dbops.engine.finding import Finding, Severity
-from dbops.errors import ConfigInvalid, Refused, VerifiedBad
-from dbops.stores.vault import AlreadyThere, Store
+from dbops.errors import ConfigInvalid, CouldNotVerify, Refused, VerifiedBad
+from dbops.stores.vault import Absent, AlreadyThere, Store
 
 COMPRESSIONS = ("zstd", "none")
 _OFFLINE = ("archive", "glacier", "deep_archive")  # thawing takes hours: what is there cannot be read back
@@ -149,29 +149,44 @@ class Writer:
         return manifest
 
     def continue_with(self, records: Sequence[str]) -> None:
-        """Take over the files that an earlier run completed."""
+        """Take over the files that an earlier run completed; one whose record cannot be read is written anew."""
         for name in records:
             data = self._vault.get(self.folder + name)
-            record = opened(Record, data, self.folder + name)
+            try:
+                record = opened(Record, data, self.folder + name)
+            except (VerifiedBad, CouldNotVerify) as error:
+                self._vault.delete(self.folder + name)
+                hint = "its file is written anew; check the disk or service below the vault"
+                told = Finding(Severity.WARNING, "record_set_aside", self.subject.target, error.message, hint)
+                self.findings.append(told)
+                continue
             self.done[record.file.name], self._records[record.file.name] = record.file, data
 
     def _keep(self, record: Record) -> None:
         name, data = record.file.name, sealed(record)
-        self._vault.put_new(f"{self.folder}{RECORDS}{name}.json", data)
+        self._vault.put_new(_record_of(self.folder, name), data)
         self._records[name] = data
         self.done[name] = record.file
 
     def _read_back(self, files: list[File]) -> None:
         with ThreadPoolExecutor(2, thread_name_prefix="reading-back") as pool:
             for file, found in zip(files, pool.map(self._stored_sums, files), strict=True):
-                if (found.size, found.sha256) != (file.stored_size, file.stored_sha256):
+                if found is None or (found.size, found.sha256) != (file.stored_size, file.stored_sha256):
+                    self._vault.delete(_record_of(self.folder, file.name))  # so that the next run writes it anew
                     told = f"{self.folder}{file.stored} was read back and differs from what was written"
                     hint = "check the disk or service below the vault; then run the same command again"
                     raise VerifiedBad(told, hint=hint, target=self.subject.target)
 
-    def _stored_sums(self, file: File) -> streams.Sums:
+    def _stored_sums(self, file: File) -> streams.Sums | None:
         stop.check()
-        return streams.sums(self._vault.read(self.folder + file.stored))
+        try:
+            return streams.sums(self._vault.read(self.folder + file.stored))
+        except Absent:
+            return None
+
+
+def _record_of(folder: str, name: str) -> str:
+    return f"{folder}{RECORDS}{name}.json"
 
 
 @contextmanager

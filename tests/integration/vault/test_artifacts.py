@@ -102,6 +102,42 @@ def test_a_run_goes_on_with_what_another_has_left(store: Store) -> None:
     assert read(store, found, "part-1") + read(store, found, "part-2") == b"one\ntwo\n"
 
 
+@pytest.mark.parametrize("changed", [b"", b"{", b'{"seal": "x"}'])
+def test_a_record_that_cannot_be_read_is_set_aside_and_its_file_written_anew(store: Store, changed: bytes) -> None:
+    with artifact.write(store, SUBJECT, run="first") as writer:
+        for name in ("kept", "lost"):
+            with writer.file(name) as sink:
+                sink.write(name.encode())
+    overwrite(store, f"{FOLDER}records/lost.json", changed)
+    with artifact.write(store, places.at_another(1), run="second") as writer:
+        assert (writer.folder, list(writer.done)) == (FOLDER, ["kept"])
+        assert codes(writer.findings) == {(Severity.WARNING, "record_set_aside")}
+        with writer.file("lost") as sink:
+            sink.write(b"found")
+        writer.finish()
+    found = only(store)
+    assert isinstance(found, artifact.Artifact)
+    assert (read(store, found, "kept"), read(store, found, "lost")) == (b"kept", b"found")
+
+
+@pytest.mark.parametrize("gone", [False, True])
+def test_a_file_that_changed_while_its_artifact_was_unfinished_is_written_anew_by_the_next_run(
+    store: Store, *, gone: bool
+) -> None:
+    with artifact.write(store, SUBJECT, run="first", compression="none") as writer:
+        with writer.file("a") as sink:
+            sink.write(b"1")
+        store.delete(f"{FOLDER}a") if gone else overwrite(store, f"{FOLDER}a", b"2")
+        with pytest.raises(VerifiedBad, match="differs"):
+            writer.finish()
+    with artifact.write(store, places.at_another(1), run="second", compression="none") as writer:
+        assert (writer.folder, writer.done) == (FOLDER, {})
+        with writer.file("a") as sink:
+            sink.write(b"1")
+        writer.finish()
+    assert isinstance(only(store), artifact.Artifact)
+
+
 @pytest.mark.parametrize(
     "other",
     [
