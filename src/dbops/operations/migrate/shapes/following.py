@@ -153,7 +153,7 @@ CHECK = """
                        END AS known,
                        b.refobjid = here AND b.attname IS NOT NULL
                        AND b.classid IN ('pg_rewrite'::regclass, 'pg_policy'::regclass, 'pg_proc'::regclass,
-                                         'pg_trigger'::regclass)
+                                         'pg_trigger'::regclass, 'pg_publication_rel'::regclass)
                        AND NOT EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = there AND a.attname = b.attname
                                           AND NOT a.attisdropped)
                        AND NOT EXISTS ( -- its author wrote them anew
@@ -178,6 +178,11 @@ CHECK = """
             problems = problems || format('foreign key %s of %s refers to columns that %s has not',
                                           each.conname, each.was_from::regclass, there_is);
         END IF;
+    END LOOP;
+    FOR each IN SELECT s.subname, r.srrelid::regclass AS rel FROM pg_subscription_rel r
+                  JOIN pg_subscription s ON s.oid = r.srsubid WHERE r.srrelid IN (here, there)
+    LOOP -- it finds tables by name, and passes over those that it did not begin with
+        problems = problems || format('subscription %s writes %s, and would lose rows', each.subname, each.rel);
     END LOOP;
     FOR each IN SELECT format('%s belongs to %s', w.what, w.owner::regrole) AS what FROM (
             SELECT DISTINCT c.oid::regclass::text AS what, c.relowner AS owner

@@ -5,7 +5,8 @@
 Name and view change in one transaction. The view asks with the rights, and under the policies, of whoever uses it
 (security_invoker, PostgreSQL 15). Through it work SELECT, FOR UPDATE, INSERT with defaults and RETURNING, ON CONFLICT
 (columns), UPDATE, DELETE. What does not: COPY to or from the old name, TRUNCATE, ON CONFLICT ON CONSTRAINT, MERGE
-before PostgreSQL 17, ctid and other system columns, foreign keys and DDL. Triggers see the new name in TG_TABLE_NAME.
+before PostgreSQL 17, ctid and other system columns, foreign keys and DDL. Triggers see the new name in TG_TABLE_NAME,
+and so do subscribers of a publication. A subscription would find a view that it cannot write: that is refused.
 """
 
 from dataclasses import dataclass
@@ -27,6 +28,12 @@ DECLARE
     other record;
 BEGIN
     PERFORM set_config('search_path', 'pg_catalog, pg_temp', true);
+    FOR each IN SELECT s.subname FROM pg_subscription_rel r JOIN pg_subscription s ON s.oid = r.srsubid
+                 WHERE r.srrelid = old_rel
+    LOOP
+        RAISE EXCEPTION 'subscription % writes %: it would stop at the view under that name', each.subname, @table@
+            USING ERRCODE = 'object_not_in_prerequisite_state', HINT = 'take the table out of the subscription first';
+    END LOOP;
     EXECUTE (SELECT format('ALTER VIEW %s OWNER TO %s', new_rel::regclass, relowner::regrole)
                FROM pg_class WHERE oid = old_rel);
     FOR each IN SELECT old_rel AS old, new_rel AS new
