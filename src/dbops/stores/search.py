@@ -116,10 +116,6 @@ class Service:
         with self._naming(kind, name):
             self.send("DELETE", path_of(kind, name), headers={} if etag is None else {"if-match": etag})
 
-    def index_statistics(self, index: str) -> Mapping[str, Any]:
-        with self._naming("indexes", index):
-            return self.send("GET", f"{path_of('indexes', index)}/search.stats")
-
     # ── Documents ────────────────────────────────────────────────────────────────────────────────
 
     def count(self, index: str) -> int:

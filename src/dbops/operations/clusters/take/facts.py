@@ -49,7 +49,6 @@ class Orphan:
 
     pid: int
     command: str
-    worked_for: int
 
 
 @dataclass(frozen=True, slots=True)

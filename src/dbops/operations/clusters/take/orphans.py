@@ -33,11 +33,11 @@ def _orphans(place: Cluster) -> Iterator[Orphan]:
         if argv[-1] == "backup:local":
             main = _main(argv)
             if main is not None and not _is_pgbackrest(main) and _holds_lock(pid, place):
-                yield Orphan(pid, argv[-1], main)
+                yield Orphan(pid, argv[-1])
         elif "backup" in argv[1:]:
             starter = _starter(pid)
             if starter is not None and parent_of(pid) != starter and _holds_lock(pid, place):
-                yield Orphan(pid, "backup", starter)
+                yield Orphan(pid, "backup")
 
 
 def _same(place: Cluster, argv: alive.Argv) -> bool:

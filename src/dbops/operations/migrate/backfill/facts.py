@@ -65,7 +65,6 @@ class Facts:
     work: str  # identifies what is done: parts of other work mean nothing
     parts: tuple[Part, ...] = ()
     set_aside: int = 0
-    set_aside_parts: tuple[int, ...] = ()
     stale: str | None = None  # why the planner's statistics are not to be trusted
     triggers: tuple[Trigger, ...] = ()
     publications: tuple[str, ...] = ()

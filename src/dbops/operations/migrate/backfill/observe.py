@@ -89,7 +89,6 @@ def observe(
         work,
         parts,
         sum(aside.values()),
-        tuple(aside),
         _one(connection, _STALE, {"oid": table.oid, "many": _MANY_CHANGED}),
         _triggers(connection, filling, written),
         tuple(name for (name,) in connection.execute(_PUBLICATIONS, {"oid": written})),

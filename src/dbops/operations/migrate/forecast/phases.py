@@ -8,7 +8,7 @@ from dbops.operations.migrate.forecast.codes import CODES
 from dbops.operations.migrate.forecast.facts import Hazard, Seen
 from dbops.operations.migrate.forecast.text import head, made_anew, plain, short
 
-EXPAND, CONTRACT, ROLLBACK, REMOVE = "expand", "contract", "rollback", "remove"
+CONTRACT, ROLLBACK, REMOVE = "contract", "rollback", "remove"
 
 _GATE = re.compile(r"\bdbops\b[\s\S]*gate|gate[\s\S]*\bdbops\b", re.IGNORECASE)
 _DESTROYS = re.compile(
@@ -53,10 +53,6 @@ def hazards(revision: str, phase: str | None, seen: Sequence[Seen]) -> Iterator[
                 yield _whole("DBM151", revision, CODES["DBM151"].says)
         case _:
             yield _whole("DBM152", revision, f"phase {phase!r} is none that there is")
-
-
-def asks_for_a_gate(seen: Sequence[Seen]) -> bool:
-    return any(_GATE.search(one.text) for one in seen)
 
 
 def _destroys(one: Seen, later: Sequence[str]) -> Iterator[str]:
