@@ -6,6 +6,7 @@ from dataclasses import replace
 import pytest
 
 from dbops.engine.finding import Severity
+from dbops.operations.migrate.contract.written import file_name, revision_id
 from dbops.operations.migrate.lint.check import ALLOWANCE, RULES, check
 from dbops.operations.migrate.lint.facts import Agreed, Allowance, Code, Column, Facts, ForeignKey, Script, Table
 
@@ -225,6 +226,13 @@ def test_a_file_is_named_by_its_revision_and_what_it_does() -> None:
     assert of_script(file="2026_11_20_0200_orders.py") == ["DBM212"]
     assert of_script(file="2026_11_20_0100_Orders.py") == ["DBM212"]
     assert of_script(id="8f3a2c", file="8f3a2c_orders.py") == ["DBM212"]
+    assert of_script(id="2026_11_20_0100_orders", file="2026_11_20_0100_orders_x.py") == ["DBM212"]
+
+
+@pytest.mark.parametrize("phase", ["contract", "remove", "rollback"])
+def test_what_ends_a_change_is_named_after_what_began_it(phase: str) -> None:
+    ending = revision_id("2026_11_20_0100", phase)
+    assert of_script(id=ending, file=file_name(ending, "orders-total")) == []
 
 
 def test_a_revision_is_finished() -> None:

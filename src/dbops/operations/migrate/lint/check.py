@@ -205,12 +205,15 @@ def _is_context(node: ast.expr) -> bool:
 
 def _file_names(facts: Facts, _: Agreed) -> Iterator[Breach]:
     for script in facts.scripts:
-        if not re.fullmatch(r"\d{4}_\d{2}_\d{2}_\d{4}", script.id):
+        if not _MINUTE.fullmatch(script.id):
             yield Breach(script.id, f"revision {script.id} of {script.file} is not named by its minute", _NAMED)
         elif not re.fullmatch(rf"{script.id}_[a-z0-9]+(_[a-z0-9]+)*\.py", script.file):
             yield Breach(script.id, f"{script.file} is not named {script.id}_<what it does>.py", _NAMED)
 
 
+_MINUTE = re.compile(
+    r"\d{4}_\d{2}_\d{2}_\d{4}(_(contract|remove|rollback))?"
+)  # the end of a change has its beginning's
 _NAMED = "YYYY_MM_DD_HHMM_description.py, and the revision is the instant"
 
 
