@@ -1,4 +1,4 @@
-"""kill -9 anywhere while two tables exchange their names, there and back: the next run goes on from there."""
+"""kill -9 anywhere while a table replaces another: exchanged and back, put away and back. The next run goes on."""
 
 from collections.abc import Callable, Generator
 from pathlib import Path
@@ -26,7 +26,7 @@ change = "rooms-v2"
 phase = "expand"
 impact = "none"
 shape = Replaced(
-    table="public.rooms", by="public.rooms_v2", key=("id",), same=("size",),
+    table="public.rooms", by="public.rooms_v2", key=("id",), same=("size", "doc", "house"), as_written=("doc",),
     create="CREATE TABLE public.rooms_v2 (LIKE public.rooms INCLUDING ALL)",
 )
 """
@@ -38,13 +38,21 @@ def downgrade() -> None:
     changes.undo(change, shape)
 """
 _WORLD = (
-    "CREATE TABLE rooms (id serial PRIMARY KEY, size int)",
+    "CREATE TABLE houses (id int PRIMARY KEY)",
+    "CREATE TABLE rooms (id serial PRIMARY KEY, size int, doc json, house int REFERENCES houses)",
     "CREATE TABLE things (room int NOT NULL REFERENCES rooms ON DELETE CASCADE)",
     "CREATE VIEW large AS SELECT id FROM rooms WHERE size > 5",
     "CREATE MATERIALIZED VIEW sizes AS SELECT sum(size) AS size FROM rooms",
-    "INSERT INTO rooms (size) SELECT generate_series(1, 200)",
+    "INSERT INTO houses VALUES (1)",
+    "INSERT INTO rooms (size, doc, house) SELECT n, '{ }', 1 FROM generate_series(1, 200) n",
     "INSERT INTO things SELECT generate_series(1, 200)",
 )
+
+
+_REPLACED = Replaced(
+    table="public.rooms", by="public.rooms_v2", create="", key=("id",), same=("size", "doc"), as_written=("doc",)
+)
+_UNLOOKED = contracting.through("soak", "statements", "clients", "backup", "rehearsal")
 
 
 @pytest.fixture
@@ -61,17 +69,22 @@ def state(live: changing.Example) -> State:
         return record.read(connection, target=changing.TARGET)[_CHANGE].state
 
 
-def test_names_are_exchanged_once_however_often_it_was_killed(
-    live: changing.Example, zygote: Zygote, record_property: Record
-) -> None:
+def prepared(live: changing.Example, zygote: Zygote) -> tuple[str | Path, ...]:
+    """Bring it to where names can be exchanged; return the options that all verbs share."""
     asked = ("-t", changing.TARGET, "--lock-wait", "20s", "--config", live.toml)
-    switch = ("migrate", "switch", _CHANGE, "--percent", "100", "--yes", *asked)
-    back = ("migrate", "rollback", _CHANGE, "--yes", *asked)
-    shape = Replaced(table="public.rooms", by="public.rooms_v2", create="", key=("id",), same=("size",))
     zygote.finished("migrate", "up", "--yes", *asked)
     zygote.finished("migrate", "backfill", _CHANGE, *asked)
     zygote.finished("migrate", "verify", _CHANGE, *asked)
-    ways = ((switch, State.SWITCHED, shape.after_swap()), (back, State.VERIFIED, shape))
+    return asked
+
+
+def test_names_are_exchanged_once_however_often_it_was_killed(
+    live: changing.Example, zygote: Zygote, record_property: Record
+) -> None:
+    asked = prepared(live, zygote)
+    switch = ("migrate", "switch", _CHANGE, "--percent", "100", "--yes", *asked)
+    back = ("migrate", "rollback", _CHANGE, "--yes", *asked)
+    ways = ((switch, State.SWITCHED, _REPLACED.after_swap()), (back, State.VERIFIED, _REPLACED))
     clean: dict[State, tuple[float, object]] = {}
     for words, wanted, _ in ways:
         ended = zygote.run(*words)
@@ -96,3 +109,39 @@ def test_names_are_exchanged_once_however_often_it_was_killed(
             with live.connect() as connection:
                 assert different(connection, compared) == []
     record_property("kills", f"exchange of names: {done} kills, a clean switch takes {clean[State.SWITCHED][0]:.2f} s")
+
+
+def test_what_is_put_away_comes_back_with_what_was_written_however_often_it_was_killed(
+    live: changing.Example, zygote: Zygote, record_property: Record
+) -> None:
+    asked = prepared(live, zygote)
+    assert zygote.run("migrate", "switch", _CHANGE, "--percent", "100", "--yes", *asked).code in {0, 3}
+    zygote.finished("migrate", "verify", _CHANGE, *asked)
+    contract = ("migrate", "contract", _CHANGE, *_UNLOOKED, *asked)
+    zygote.finished(*contract, "--write")
+    back = ("migrate", "down", "--to", "2026_01_01_0002", "--yes", *asked)
+    ways = (((*contract, "--yes"), State.CONTRACTED), (back, State.SWITCHED))
+    clean = {wanted: (zygote.finished(*words).seconds, catalog_of(live.admin)) for words, wanted in ways}
+    done = 0
+    while done < kills(12):
+        zygote.finished("migrate", "verify", _CHANGE, *asked)
+        for words, wanted in ways:
+            seconds, expected = clean[wanted]
+            for _ in range(_CHAIN):
+                ended = zygote.run(*words, kill_after=moment(seconds * 1.4))
+                assert ended.killed or ended.code == 0, ended.err
+                done += ended.killed
+                contracting.quiet(live)
+                assert live.execute("SELECT count(*) FROM rooms") == [(200,)]
+                if state(live) is wanted:
+                    break
+            else:
+                zygote.finished(*words)
+            assert state(live) is wanted
+            assert catalog_of(live.admin) == expected
+            live.execute("UPDATE rooms SET doc = '{  }', size = size + 1 WHERE id % 3 = 0")
+            live.execute("DELETE FROM rooms WHERE id = (SELECT min(id) FROM rooms)")
+            live.execute("INSERT INTO rooms (size, house) VALUES (1, 1)")
+        with live.connect() as connection:
+            assert different(connection, _REPLACED.after_swap()) == []
+    record_property("kills", f"a replaced table put away and back: {done} kills")
