@@ -49,7 +49,13 @@ _PATIENCE = "3m"
 _JOBS = min(4, os.cpu_count() or 1)
 
 
-@command(app, "up", "dbops migrate up", "dbops migrate up --target audit --plan", "dbops migrate up -t audit --to REV")
+@command(
+    app,
+    "up",
+    "dbops migrate up",
+    "dbops migrate up --target audit --plan",
+    "dbops migrate up -t audit --to 2026_11_20_0200",
+)
 def up(
     asked: AskedChange,
     target: Targets = None,

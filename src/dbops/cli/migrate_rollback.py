@@ -42,7 +42,7 @@ def rollback(
 ) -> Result:
     """Go one phase back: from switched to verified, from there to before expand. What new writers wrote stays.
 
-    After contract nothing but a restore to a point in time helps. Lock subjects: change:NAME, schema.
+    What was contracted comes back by `migrate down`, until it is dropped for good. Lock subjects: change:NAME, schema.
     """
     from dbops.operations.migrate.compare.ready import How
     from dbops.operations.migrate.rollback import ready

@@ -55,8 +55,8 @@ def verify(
 ) -> Result:
     """Compare old with new, both ways, row by row: 0 alike, 4 they differ, 5 not all could be compared.
 
-    Goes on where an earlier run was cut off; one that a signal ends has no verdict, but 130 or 143. Tells keys, never
-    what is in a row. Lock subject: change:NAME.
+    Goes on where an earlier run was cut off; one that a signal ends has no verdict, but 130 or 143.
+    Tells keys, never what is in a row. Lock subject: change:NAME.
     """
     from dbops.operations.migrate.compare import ready
     from dbops.operations.migrate.compare.facts import Outcome
