@@ -5,12 +5,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from dbops.engine.plan import literal
-from dbops.operations.migrate.shapes import away, belongings, dual, names, retired
+from dbops.operations.migrate.shapes import away, belongings, dual, identities, names, retired
 from dbops.operations.migrate.shapes.adds import NoSwap
 from dbops.operations.migrate.shapes.belongings import Belonging
 from dbops.operations.migrate.shapes.constraint import Constraint
 from dbops.operations.migrate.shapes.filled import let_no_nulls_in, prove_no_nulls
-from dbops.operations.migrate.shapes.guarded import block, oid, quoted
+from dbops.operations.migrate.shapes.guarded import block, has_column, oid, quoted, when
 from dbops.operations.migrate.shapes.pair import Dual
 from dbops.operations.migrate.shapes.rights import grants
 from dbops.operations.migrate.shapes.shape import KEY, ROWS, Comparison, Do, Filling, OldNames
@@ -135,6 +135,7 @@ class Columns(NoSwap):
             dual.give_back(change, self.table),
             *dual.remove(change, self.table),
             *self._keep_sequences(),
+            *self._keep_identity(),
             away.put_away(change, self.table, self.old),
         )
 
@@ -146,18 +147,27 @@ class Columns(NoSwap):
     def put_back(self, change: str) -> tuple[Do, ...]:
         """Take contract back: the old columns are written again, and hold what new clients have written meanwhile."""
         back = [f"ALTER COLUMN {quoted(one.name)} DROP DEFAULT" for one in self.new if one.default is not None]
-        back += [f"ALTER COLUMN {quoted(one.name)} DROP NOT NULL" for one in self.new if one.not_null]
+        nulls = [f"ALTER COLUMN {quoted(one.name)} DROP NOT NULL" for one in self.new if one.not_null]
+        open_again = f"ALTER TABLE {self.table} {', '.join(nulls)}"
+        identity = self._keep_identity(back=True)
+        if identity:  # it stays NOT NULL until it is handed back
+            counts = has_column(self.table, self.new[0].name, "attidentity <> ''")
+            identity = (Do(when(f"NOT {counts}", open_again)), *identity, Do(open_again))
+        else:
+            back += nulls
         follows = quoted(names.name("up_update", change, self.table))  # would change the new by what is led back
         return (
             away.bring_back(change, self.table, self.old),
             *self._keep_sequences(back=True),
             *((Do(f"ALTER TABLE {self.table} {', '.join(back)}"),) if back else ()),
+            *identity[:1],
             dual.give_back(change, self.table),
             *dual.remove(change, self.table),
             *dual.install(change, self._dual),
             Do(f"ALTER TABLE {self.table} DISABLE TRIGGER {follows}"),
             away.fill_back(self.table, self.down, self._differs_back),
             *away.stand_again(change, self.table, self.old),
+            *identity[1:],
             Do(f"ALTER TABLE {self.table} ENABLE ALWAYS TRIGGER {follows}"),
             away.forget(self.table, self.old),
         )
@@ -195,6 +205,13 @@ class Columns(NoSwap):
             return f"{quoted(one.name)} {one.type}"
         default = f" DEFAULT {one.default}" if one.default is not None else ""
         return f"{quoted(one.name)} {one.type}{default}{' NOT NULL' if one.not_null else ''}"
+
+    def _keep_identity(self, *, back: bool = False) -> tuple[Do, ...]:
+        """Let the new column count on, unless its author has told what it does instead."""
+        if len(self.new) != 1 or len(self.old) != 1 or not self.new[0].not_null or self.new[0].default is not None:
+            return ()
+        of, to = (self.new[0].name, self.old[0]) if back else (self.old[0], self.new[0].name)
+        return (identities.hand_over(self.table, of, to),)
 
     def _keep_sequences(self, *, back: bool = False) -> tuple[Do, ...]:
         """A sequence goes with the column that owns it: the default of the new one may go on to use it."""
