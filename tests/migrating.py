@@ -35,6 +35,15 @@ def _run(conninfo: str, target: str, way: str, to: str) -> None:
         getattr(command, way)(config, to)
 
 
+def difference(expected: Catalog, found: Catalog) -> dict[str, tuple[str | None, str | None]]:
+    """Name what is not the same, with both definitions; None where it is missing."""
+    return {
+        name: (expected.get(name), found.get(name))
+        for name in sorted({*expected, *found})
+        if expected.get(name) != found.get(name)
+    }
+
+
 def catalog_of(conninfo: str, *, comments: bool = False) -> Catalog:
     with psycopg.connect(conninfo, autocommit=True) as connection:
         return catalog.observe(connection, comments=comments)

@@ -11,10 +11,10 @@ import pytest
 
 from dbops.config.load import load
 from dbops.engine import run as runs
-from dbops.operations.migrate import catalog, history
+from dbops.operations.migrate import history
 from dbops.stores import postgres
 
-from migrating import FOLDER, OWNER, TARGETS, Databases, catalog_of, expected, make_databases, rows, upgrade
+from migrating import FOLDER, OWNER, TARGETS, Databases, catalog_of, difference, expected, make_databases, rows, upgrade
 
 Dbops = Callable[..., CompletedProcess[str]]
 Ask = Callable[..., tuple[int, dict[str, Any]]]
@@ -100,7 +100,7 @@ def test_up_brings_each_database_to_its_expected_catalog(migrate: Ask, databases
     assert done["data"]["steps"] == planned["data"]["steps"], "what runs is what was shown"
     assert [plan["outcome"] for plan in done["data"]["plans"]] == ["done", "done"]
     for target in databases.targets:
-        assert catalog.difference(expected(target), catalog_of(databases.conninfo(target))) == {}
+        assert difference(expected(target), catalog_of(databases.conninfo(target))) == {}
 
     code, envelope = migrate("status")
     assert (code, stamps(envelope)) == (0, {"audit": AUDIT[-1], "workflow": "2026_11_20_0500"})
@@ -154,7 +154,7 @@ def test_down_asks_first_and_up_brings_the_rows_back(migrate: Ask, databases: Da
     assert not [name for name in catalog_of(databases.conninfo("audit")) if "retention_policies" in name]
 
     assert migrate("up", "--target", "audit")[0] == 0
-    assert catalog.difference(expected("audit"), catalog_of(databases.conninfo("audit"))) == {}
+    assert difference(expected("audit"), catalog_of(databases.conninfo("audit"))) == {}
     with rows(databases.conninfo("audit")) as connection:
         assert connection.execute("SELECT retention_days FROM retention_policies").fetchall() == [(30,)]
 
@@ -290,7 +290,7 @@ def test_a_revision_that_fails_on_the_server_leaves_what_came_before(
     code, envelope = migrate("up", "--target", "audit")
     assert code == 1
     assert "revision 2026_12_01_0000: division by zero" in told(envelope)
-    assert catalog.difference(expected("audit"), catalog_of(databases.conninfo("audit"))) == {}
+    assert difference(expected("audit"), catalog_of(databases.conninfo("audit"))) == {}
     assert stamps(migrate("status")[1])["audit"] == AUDIT[3]
 
 

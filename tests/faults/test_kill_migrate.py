@@ -16,12 +16,11 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from dbops.operations.migrate import catalog
 from dbops.servers import alive
 from dbops.servers import postgres as pg
 
 from killing import Zygote, kills, moment
-from migrating import FOLDER, OWNER, Databases, catalog_of, expected, make_databases, rows
+from migrating import FOLDER, OWNER, Databases, catalog_of, difference, expected, make_databases, rows
 
 Dbops = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -110,7 +109,7 @@ def test_killed_runs_are_finished_by_the_next_one(
             done += ended.killed
         zygote.finished(*up)
         for target in databases.targets:
-            assert catalog.difference(expected(target), catalog_of(databases.conninfo(target))) == {}
+            assert difference(expected(target), catalog_of(databases.conninfo(target))) == {}
             with rows(databases.conninfo(target)) as connection:
                 told = connection.execute("SELECT kind, detail ->> 'revision' FROM dbops.entries ORDER BY id")
                 assert len(set(seen := told.fetchall())) == len(seen), "each revision was done once"
@@ -128,7 +127,7 @@ def test_a_killed_downgrade_is_finished_by_the_next_one_and_loses_no_row(zygote:
         zygote.run("migrate", "up", *asked, kill_after=moment(clean.seconds * 2))
         zygote.run(*down, kill_after=moment(clean.seconds * 2))
     zygote.finished("migrate", "up", *asked)
-    assert catalog.difference(expected("audit"), catalog_of(databases.conninfo("audit"))) == {}
+    assert difference(expected("audit"), catalog_of(databases.conninfo("audit"))) == {}
     with rows(databases.conninfo("audit")) as connection:
         assert connection.execute("SELECT event_type FROM retention_policies").fetchall() == [("login",)]
 
@@ -141,7 +140,7 @@ def test_the_worker_dies_with_its_dbops_and_what_it_was_in_is_undone(databases: 
         process.send_signal(signal.SIGKILL)
         assert alive.await_end(family, 10)
         await_that(lambda: not is_migrating(connection, _LOOP))
-    assert catalog.difference(expected("audit"), catalog_of(databases.conninfo("audit"))) == {}
+    assert difference(expected("audit"), catalog_of(databases.conninfo("audit"))) == {}
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
@@ -153,7 +152,7 @@ def test_a_signal_ends_a_revision_that_takes_long(databases: Databases, number: 
         out, _ = process.communicate(timeout=25)
         assert process.returncode == code, out
         await_that(lambda: not is_migrating(connection, _LOOP))
-    assert catalog.difference(expected("audit"), catalog_of(databases.conninfo("audit"))) == {}
+    assert difference(expected("audit"), catalog_of(databases.conninfo("audit"))) == {}
 
 
 def test_a_server_that_is_lost_in_the_middle_is_75_and_the_next_run_goes_on(dbops: Dbops, folder: Path) -> None:
@@ -170,7 +169,7 @@ def test_a_server_that_is_lost_in_the_middle_is_75_and_the_next_run_goes_on(dbop
         envelope = json.loads(out)
         assert envelope["findings"][0]["target"] == "audit"
         pg.start(server)
-        assert catalog.difference(expected("audit"), catalog_of(databases.conninfo("audit"))) == {}
+        assert difference(expected("audit"), catalog_of(databases.conninfo("audit"))) == {}
         databases.configure()  # without the slow one
         done = dbops("migrate", "up", "--config", databases.config)
         assert done.returncode == 0, done.stderr
@@ -191,7 +190,7 @@ def test_a_lock_that_is_never_granted_is_11_names_its_holder_and_changes_nothing
         assert "its transaction is" in message
         assert catalog_of(databases.conninfo("audit")) == before
     assert dbops(*asked).returncode == 0
-    assert catalog.difference(expected("audit"), catalog_of(databases.conninfo("audit"))) == {}
+    assert difference(expected("audit"), catalog_of(databases.conninfo("audit"))) == {}
 
 
 def test_an_application_never_waits_longer_than_one_attempt(databases: Databases) -> None:

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from dbops.operations.migrate import catalog, history
+from dbops.operations.migrate import history
 from dbops.sandbox.facts import EXAMPLE
 
-from migrating import FOLDER, TARGETS, catalog_of, downgrade, expected, rows, upgrade
+from migrating import FOLDER, TARGETS, catalog_of, difference, downgrade, expected, rows, upgrade
 
 
 def test_there_are_nine_of_them() -> None:
@@ -21,7 +21,7 @@ def test_there_are_nine_of_them() -> None:
 @pytest.mark.parametrize("target", TARGETS)
 def test_a_history_builds_the_expected_catalog_object_by_object(database: str, target: str) -> None:
     upgrade(database, target)
-    assert catalog.difference(expected(target), catalog_of(database)) == {}
+    assert difference(expected(target), catalog_of(database)) == {}
 
 
 @pytest.mark.parametrize("target", TARGETS)
@@ -31,7 +31,7 @@ def test_up_down_and_up_again_leave_the_same_catalog(database: str, target: str)
     downgrade(database, target)
     assert {name.partition(" ")[0] for name in catalog_of(database)} <= {"extension"}
     upgrade(database, target)
-    assert catalog.difference(before, catalog_of(database, comments=True)) == {}
+    assert difference(before, catalog_of(database, comments=True)) == {}
     with rows(database) as connection:
         left = connection.execute("SELECT relname FROM pg_class WHERE relnamespace = 'dbops_attic'::regnamespace")
         assert left.fetchall() == []
@@ -54,7 +54,7 @@ def test_the_offline_script_builds_the_same_catalog(
     database: str, target: str, psql: Callable[[str, str], None]
 ) -> None:
     psql(database, history.script(FOLDER, target, first=None, last="head", target=target))
-    assert catalog.difference(expected(target), catalog_of(database)) == {}
+    assert difference(expected(target), catalog_of(database)) == {}
 
 
 def test_rows_partitions_and_types_come_back(database: str) -> None:
@@ -91,7 +91,7 @@ def test_bare_alembic_works_for_people_who_know_it(database: str) -> None:
             [program, "-n", "audit", "-x", f"dsn={database}", *argv], cwd=FOLDER, capture_output=True, text=True
         )
         assert ended.returncode == 0, ended.stderr
-    assert catalog.difference(expected("audit"), catalog_of(database)) == {}
+    assert difference(expected("audit"), catalog_of(database)) == {}
 
 
 def test_bare_alembic_says_where_it_gets_its_connection_from(database: str) -> None:

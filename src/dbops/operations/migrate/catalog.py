@@ -98,12 +98,3 @@ def observe(connection: Connection, *, comments: bool = False) -> Catalog:
     finally:
         connection.execute("SET search_path = pg_catalog, pg_temp")
     return dict(sorted(found.items()))
-
-
-def difference(expected: Catalog, found: Catalog) -> dict[str, tuple[str | None, str | None]]:
-    """Name what is not the same, with both definitions; None where it is missing."""
-    return {
-        name: (expected.get(name), found.get(name))
-        for name in sorted({*expected, *found})
-        if expected.get(name) != found.get(name)
-    }
