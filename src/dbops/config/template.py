@@ -40,6 +40,8 @@ password = "${ORDERS_OWNER_PASSWORD}"
 tls = { mode = "verify-full" }
 owner = "{target}_owner"
 # replicas = ["host=standby.example.internal user=orders_owner dbname=orders"]   # 'migrate verify' reads there
+# soak = "7d"                      # between the switch of a schema change and its contraction
+# old_clients = ["orders 1.*"]     # application names of clients that know only the old; [] where names tell nothing
 
 # Materialized views with a schedule are kept fresh by 'dbops matview refresh --stale' from cron, or '--every 1m'.
 [postgres.orders.view.daily_sales]

@@ -1,6 +1,6 @@
 """What stands against the way back, and what to do about it.
 
-DBM421 new writers wrote what the old does not hold · DBM422 the revision has to be run by `migrate up`
+DBM421 new writers wrote what the old does not hold
 """
 
 from dbops.errors import CouldNotVerify, DbopsError, Refused
