@@ -35,6 +35,8 @@ from dbops.redact import redact, register
 
 Connection = psycopg.Connection[Any]
 
+ENCODING = "utf8"  # whatever the role, or a database of bytes (SQL_ASCII), would speak: else text may come as bytes
+
 _CONNECT_S = 10
 _PROBE_S = 5.0
 # A server that the network lost is noticed after 25 s, whether we listen or have just asked.
@@ -96,7 +98,10 @@ def connect(
     timeouts = {"connect_timeout": max(1, round(connect_timeout.total_seconds()))} if connect_timeout else {}
     with translated(target):
         string = conninfo.make_conninfo(
-            dsn(place, target=target, dbname=dbname), application_name=application_name(run), **timeouts
+            dsn(place, target=target, dbname=dbname),
+            application_name=application_name(run),
+            client_encoding=ENCODING,
+            **timeouts,
         )
         connection = psycopg.connect(string, autocommit=True)
         try:
@@ -193,6 +198,12 @@ def translated(target: str) -> Generator[None]:
         raise _told(error, target) from error
 
 
+_READ_ONLY = (
+    "SHOW default_transaction_read_only: on, it was set for this role, this database, or the server (whose disk may be"
+    " nearly full): ALTER ROLE or ALTER DATABASE ... RESET; off, it is a standby: use the primary's dsn"
+)
+
+
 def _told(error: psycopg.Error, target: str) -> DbopsError:
     message = redact(_message(error))
     match error:
@@ -213,7 +224,7 @@ def _told(error: psycopg.Error, target: str) -> DbopsError:
         case errors.DependentObjectsStillExist() | errors.ObjectInUse():
             return Refused(message, hint="what depends on it is named above; move or remove that first", target=target)
         case errors.ReadOnlySqlTransaction():
-            return Refused(message, hint="the server is a standby; use the primary's dsn", target=target)
+            return Refused(message, hint=_READ_ONLY, target=target)
         case errors.DiskFull() | errors.OutOfMemory():
             return DbopsError(message, hint="make room on the server, then run again", target=target)
         case errors.FeatureNotSupported() | errors.UndefinedFile():
@@ -447,7 +458,10 @@ def reap_dead_runs(connection: Connection, target: str) -> list[str]:
             told = _RUN_NAME.match(application)
             if told is None or told["id"] != host_id() or _alive(int(told["pid"]), told["stamp"]):
                 continue
-            connection.execute("SELECT pg_terminate_backend(%s, 5000::bigint)", (backend,))
+            try:
+                connection.execute("SELECT pg_terminate_backend(%s, 5000::bigint)", (backend,))
+            except errors.InsufficientPrivilege:  # the administrator's: it notices by itself that its client is gone
+                continue
             ended.append(told["run"])
         return ended
 

@@ -5,8 +5,9 @@ import signal
 import subprocess
 import sys
 import textwrap
+import uuid
 from collections.abc import Callable, Generator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, LiteralString
@@ -216,6 +217,43 @@ def test_backends_of_a_killed_run_are_ended_and_those_of_living_ones_are_not(
             postgres.reap_dead_runs(connection, "main")
             with postgres.only_run(here, run, target="main", subject="roles"):
                 pass
+
+
+def test_a_backend_that_a_plain_role_may_not_end_keeps_no_run_from_its_work(
+    database: str, folder: Path, run: Run
+) -> None:
+    name = application_name(run).rpartition(" ")[0] + f" {2**22 + 1}"  # no process can have this number
+    with ExitStack() as stack:
+        admin = stack.enter_context(psycopg.connect(database, autocommit=True))
+        left = stack.enter_context(closing(psycopg.connect(database, application_name=name, autocommit=True)))
+        here = stack.enter_context(plain(admin, folder))
+        with postgres.connect(here, run, target="main") as connection:
+            assert postgres.reap_dead_runs(connection, "main") == []
+        assert left.execute("SELECT 1").fetchone() == (1,)
+        with postgres.connect(place(database, folder), run, target="main") as connection:
+            assert postgres.reap_dead_runs(connection, "main") == [run.id]
+
+
+@contextmanager
+def plain(admin: psycopg.Connection[Any], folder: Path) -> Generator[Cluster]:
+    """Make a role without rights, whose settings are as bad as settings of a role can be."""
+    name = f"plain_{uuid.uuid4().hex[:8]}"
+    admin.execute(f"CREATE ROLE {name} LOGIN PASSWORD 'plain'".encode())
+    for setting in ("client_encoding = LATIN1", "default_transaction_read_only = on"):
+        admin.execute(f"ALTER ROLE {name} SET {setting}".encode())
+    other = folder / "plain"
+    other.mkdir()
+    yield place(make_conninfo(admin.info.dsn, password="plain", user=name), other)
+    admin.execute(f"DROP ROLE {name}".encode())
+
+
+def test_a_role_that_may_only_read_is_told_so_and_speaks_utf8(database: str, folder: Path, run: Run) -> None:
+    with psycopg.connect(database, autocommit=True) as admin, plain(admin, folder) as here:
+        with postgres.connect(here, run, target="main") as connection:
+            assert connection.execute("SELECT 'é←'").fetchone() == ("é←",)
+        with pytest.raises(Refused) as caught, postgres.connect(here, run, target="main") as connection:
+            connection.execute("CREATE TABLE one ()")
+        assert "ALTER ROLE or ALTER DATABASE" in (caught.value.hint or "")
 
 
 @pytest.fixture(scope="session")

@@ -63,7 +63,8 @@ def open_connection(dsn: str, run: Run) -> Generator[sa.Connection]:
     """Open a connection with the settings of migrations, in no transaction."""
 
     def connect() -> psycopg.Connection[Any]:
-        raw = psycopg.connect(dsn, application_name=application_name(run), autocommit=True)
+        name, encoding = application_name(run), postgres.ENCODING
+        raw = psycopg.connect(dsn, application_name=name, client_encoding=encoding, autocommit=True)
         for name, value in SETTINGS.items():
             raw.execute("SELECT set_config(%s, %s, false)", (name, value))
         raw.autocommit = False

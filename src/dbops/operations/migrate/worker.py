@@ -48,7 +48,8 @@ def main() -> None:
 
 
 def _eye(dsn: str, run: Run) -> psycopg.Connection[Any]:
-    return psycopg.connect(dsn, application_name=application_name(run), autocommit=True)
+    name, encoding = application_name(run), postgres.ENCODING
+    return psycopg.connect(dsn, application_name=name, client_encoding=encoding, autocommit=True)
 
 
 def _dsn(path: Path, target: str) -> str:

@@ -72,9 +72,9 @@ def copied(config: Config, path: Path, target: str, run: Run) -> Generator[Copy]
             dbname = postgres.database_name(config.postgres[target], target=target)
             with translated(target):
                 _roles(live, admin, owner, password)
-                _create(admin, dbname, owner)
+                _create(live, admin, dbname, owner)
                 _public(live, make_conninfo(admin, dbname=dbname))
-            there = make_conninfo(admin, dbname=dbname)
+            there = make_conninfo(admin, dbname=dbname, client_encoding=postgres.ENCODING)
             cluster = config.cluster[config.postgres[target].cluster]
             _bring(postgres.dsn(cluster, target=target, dbname=dbname), there, work / "dump", target)
             made = _config(config, path, target, work, there=there, owner=owner, password=password)
@@ -85,6 +85,7 @@ def copied(config: Config, path: Path, target: str, run: Run) -> Generator[Copy]
 def brought(config: Config, path: Path, target: str, there: str) -> Generator[Copy]:
     """Take a copy that somebody else has brought: `there` leads into it as its superuser, and asks no password."""
     owner = str(conninfo_to_dict(postgres.dsn(config.postgres[target], target=target))["user"])
+    there = make_conninfo(there, client_encoding=postgres.ENCODING)
     with scratch.folder() as place:
         work = place / "work"
         work.mkdir(mode=0o700)
@@ -127,12 +128,18 @@ def _roles(live: Connection, admin: str, owner: str, password: str) -> None:
         connection.execute(login.format(sql.Identifier(owner), sql.Literal(password)))
 
 
-def _create(admin: str, dbname: str, owner: str) -> None:
+def _create(live: Connection, admin: str, dbname: str, owner: str) -> None:
+    """Make the database, of the same encoding: not every text of another one has a place in UTF8."""
+    names = (sql.Identifier(dbname), sql.Identifier(owner))
+    row = live.execute("SELECT current_setting('server_encoding')").fetchone()
+    encoding = str(row[0]) if row else "UTF8"
     with psycopg.connect(admin, autocommit=True) as connection:
-        names = (sql.Identifier(dbname), sql.Identifier(owner))
         there = connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", (dbname,)).fetchone()
         text = "ALTER DATABASE {} OWNER TO {}" if there else "CREATE DATABASE {} OWNER {} TEMPLATE template0"
-        connection.execute(sql.SQL(text).format(*names))
+        made = sql.SQL(text).format(*names)
+        if not there and encoding != "UTF8":
+            made += sql.SQL(" ENCODING {} LC_COLLATE 'C' LC_CTYPE 'C'").format(encoding)
+        connection.execute(made)
 
 
 def _public(live: Connection, there: str) -> None:
