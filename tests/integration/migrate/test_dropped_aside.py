@@ -56,3 +56,15 @@ def test_a_table_of_the_same_name_can_be_put_away_after_it(live: changing.Exampl
     assert len(live.execute(_KEPT)) == 2
     adding.run(live, "downgrade", "-1")
     assert catalog_of(live.admin, comments=True) == before
+
+
+def test_a_column_that_counts_by_itself_comes_back_counting(live: changing.Example) -> None:
+    adding.run(live, to="2026_01_01_0001")
+    live.execute("CREATE TABLE tickets (id int PRIMARY KEY, number int GENERATED ALWAYS AS IDENTITY)")
+    before = catalog_of(live.admin, comments=True)
+    adding.follow(live, 2, "dropped", 'Dropped("tickets", ("number",))', up=_CONTRACT, down=_BACK)
+    adding.run(live)
+    live.execute("INSERT INTO tickets VALUES (1), (2)")
+    adding.run(live, "downgrade", "-1")
+    assert catalog_of(live.admin, comments=True) == before
+    assert live.execute("SELECT id, number FROM tickets") == [(1, 1), (2, 2)]

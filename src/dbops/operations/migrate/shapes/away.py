@@ -95,10 +95,12 @@ BEGIN
           FROM pg_attribute a LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
          WHERE a.attrelid = named AND a.attname = ANY (old) AND NOT a.attisdropped ORDER BY a.attnum
     LOOP
-        IF one.attidentity <> '' THEN
-            EXECUTE format('ALTER TABLE %s ALTER COLUMN %I DROP IDENTITY', named, one.attname);
+        IF one.attidentity = '' OR @replaced@ THEN -- what counts by itself goes on, and is all there when it comes back
+            IF one.attidentity <> '' THEN
+                EXECUTE format('ALTER TABLE %s ALTER COLUMN %I DROP IDENTITY', named, one.attname);
+            END IF;
+            EXECUTE format('ALTER TABLE %s ALTER COLUMN %I DROP NOT NULL', named, one.attname);
         END IF;
-        EXECUTE format('ALTER TABLE %s ALTER COLUMN %I DROP NOT NULL', named, one.attname);
         IF @replaced@ THEN -- nothing is to be stored there that nobody has written
             EXECUTE format('ALTER TABLE %s ALTER COLUMN %I DROP DEFAULT', named, one.attname);
         END IF;
