@@ -68,6 +68,16 @@ def test_it_repeats_the_head_and_the_shape_and_nothing_of_the_expansion() -> Non
     assert (ast.get_docstring(ast.parse(found)) or "").startswith("Contract users-full-name: Rename users.name.\n")
 
 
+def test_what_was_told_is_kept_whatever_signs_it_has() -> None:
+    odd = 'say "it\'s"\r\n\t""" 100% \\'
+    found = ast.parse(text(about=r'Rename "N\new\x" """', impact=odd))
+    assert (ast.get_docstring(found) or "").startswith('Rename "N\\new\\x" """.')
+    [impact] = [
+        one.value for one in found.body if isinstance(one, ast.Assign) and ast.unparse(one.targets[0]) == "impact"
+    ]
+    assert ast.literal_eval(impact) == odd
+
+
 def test_a_long_id_is_cut_to_what_alembic_can_store() -> None:
     identity = written.revision_id("a_revision_with_quite_a_long_name", "contract")
     assert len(identity) <= 32

@@ -7,6 +7,9 @@ import ast
 import hashlib
 import re
 
+from dbops.operations.migrate.scaffold.text import docstring
+from dbops.operations.migrate.scaffold.text import text as literal
+
 _LONGEST = 32  # of alembic_version.version_num
 _OWN = frozenset({"revision", "down_revision", "phase", "impact", "branch_labels", "depends_on"})
 _BODY = """
@@ -54,11 +57,11 @@ def text(
         f'down_revision = "{behind}"',
         "",
         f'phase = "{phase}"',
-        f"impact = {_quoted(impact)}",
+        f"impact = {literal(impact)}",
     ]
     if not any(re.search(r"\bimport\b.*\bchanges\b", line) for line in imports):
         imports = ["from dbops.operations.migrate import changes", *imports]
-    head = [f'"""{told}.', "", _about(change, expand, phase), '"""', "", *imports, "", *own, *kept]
+    head = [docstring(told, [_about(change, expand, phase)]), "", *imports, "", *own, *kept]
     body = _BODY.format(phase=phase, back=back or _BACK.get(phase, _NO_WAY_BACK))
     return "\n".join(head).rstrip("\n") + "\n" + body
 
@@ -69,10 +72,6 @@ def _about(change: str, expand: str, phase: str) -> str:
     if phase == "rollback":
         return f"What {expand} has put beside the old is removed again. Run it by: dbops migrate up"
     return f"What the contraction of {change} has put out of the way is dropped for good, once it was kept long enough."
-
-
-def _quoted(value: str) -> str:
-    return '"' + value.replace("\\", "\\\\").replace('"', '\\"').replace("\n", " ") + '"'
 
 
 def _kept(source: str) -> tuple[list[str], list[str]]:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dbops.errors import UsageError
 from dbops.operations.migrate.scaffold.facts import Draft, Kind, Known, Wanted
 from dbops.operations.migrate.scaffold.text import call, mapping, text, tuple_of
+from dbops.operations.migrate.shapes.across import plain, split
 from dbops.operations.migrate.shapes.guarded import quoted
 
 _SHAPES = "dbops.operations.migrate.shapes"
@@ -171,7 +172,7 @@ def _listed(wanted: Wanted, known: Known) -> str:
 
 
 def _bare(table: str) -> str:
-    return table.rpartition(".")[2].strip('"')
+    return plain(split(table)[-1])
 
 
 def _some(value: str | None) -> str:

@@ -1,12 +1,16 @@
 """Tables: renamed, and replaced by another of another shape. Pure."""
 
 import re
+import shlex
 
 from dbops.errors import UsageError
 from dbops.operations.migrate.scaffold.facts import Draft, Kind, Known, Wanted
 from dbops.operations.migrate.scaffold.text import call, mapping, text, tuple_of
+from dbops.operations.migrate.shapes.across import schema_of, split
+from dbops.operations.migrate.shapes.guarded import quoted
 
 _SHAPES = "dbops.operations.migrate.shapes"
+_NAME = re.compile(r'[^\W\d][\w$]*|"(?:[^"]|"")+"')
 # What `=` calls equal is the same bytes; collations aside, which expand looks up.
 _EXACT = re.compile(
     r"smallint|integer|bigint|int|boolean|date|uuid|bytea|text|name|numeric\(.*\)|character[^[]*|timestamp[^[]*|oid"
@@ -22,8 +26,7 @@ def _rename(wanted: Wanted, known: Known) -> Draft:
 
 
 def _replace(wanted: Wanted, known: Known) -> Draft:
-    schema, _, name = wanted.table.rpartition(".")
-    by = f"{schema}.{_one(wanted)}" if schema else _one(wanted)
+    by = f"{schema_of(wanted.table)}.{_one(wanted)}"
     columns = known.table.columns if known.table else ()
     key = known.table.key if known.table else ()
     if known.table and not key:
@@ -46,12 +49,18 @@ def _replace(wanted: Wanted, known: Known) -> Draft:
         "Correct create, same, up and down: the new table is written as a copy. Rights, policies, the sequence of the",
         "key, foreign keys, triggers and views follow by themselves.",
     )
-    return Draft(call("Replaced", arguments), (f"from {_SHAPES}.replaced import Replaced",), f"replace {name}", more)
+    about = f"replace {split(wanted.table)[-1]}"
+    return Draft(call("Replaced", arguments), (f"from {_SHAPES}.replaced import Replaced",), about, more)
 
 
 def _one(wanted: Wanted) -> str:
-    if len(wanted.to) != 1 or "." in wanted.to[0].replace('"', ""):
+    if len(wanted.to) != 1 or len(split(wanted.to[0])) != 1:
         raise UsageError("a table has one new name, in its own schema", hint="--to NAME")
+    if not _NAME.fullmatch(wanted.to[0]):
+        raise UsageError(
+            f"--to {wanted.to[0]} is no name as SQL has it",
+            hint=f"--to {shlex.quote(quoted(wanted.to[0]))}, with the quotes",
+        )
     return wanted.to[0]
 
 

@@ -1,5 +1,6 @@
 """Write Python that reads as if typed: the file of a revision, and the calls in it. Pure."""
 
+import ast
 import re
 from collections.abc import Mapping, Sequence
 
@@ -10,10 +11,20 @@ _SLUG = re.compile(r"[^a-z0-9]+")
 
 
 def text(value: str) -> str:
-    """Write a string, in double quotes where that needs no escape."""
-    if '"' in value or "\\" in value or not value.isprintable():
-        return repr(value)
-    return f'"{value}"'
+    """Write a string, in double quotes unless single ones need fewer escapes."""
+    quote = "'" if value.count('"') > value.count("'") else '"'
+    return f"{quote}{_escaped(value, quote)}{quote}"
+
+
+def _escaped(value: str, quote: str) -> str:
+    return "".join(f"\\{one}" if one == quote else one if one in "'\"" else repr(one)[1:-1] for one in value)
+
+
+def docstring(about: str, more: Sequence[str] = ()) -> str:
+    """Write a docstring; what it tells may hold quotes and backslashes."""
+    lines = "\n".join((f"{about}.", "", *more, "") if more else (f"{about}.",))
+    told = "".join(one if one == "\n" else _escaped(one, "") for one in lines).replace('"""', '""\\"')
+    return f'"""{" " if told.startswith(chr(34)) else ""}{told}"""'
 
 
 def tuple_of(items: Sequence[str]) -> str:
@@ -31,8 +42,31 @@ def mapping(items: Mapping[str, str]) -> str:
 
 def call(name: str, arguments: Mapping[str, str]) -> str:
     """Write a call, one argument a line."""
-    lines = "".join(f"    {key}={value},\n" for key, value in arguments.items())
+    lines = "".join(_laid_out(f"{key}=", value, 1) for key, value in arguments.items())
     return f"{name}(\n{lines})"
+
+
+def _laid_out(before: str, source: str, depth: int) -> str:
+    """Write an expression in one line, or each of its parts in lines of its own where one is too long."""
+    line = f"{'    ' * depth}{before}{source},\n"
+    whole = ast.parse(source, mode="eval").body
+    if not isinstance(whole, ast.Call | ast.Tuple | ast.Dict) or ("\n" not in source and len(line) <= _WIDTH + 1):
+        return line
+
+    def of(part: ast.expr) -> str:
+        return ast.get_source_segment(source, part) or ""
+
+    parts: list[tuple[str, str]]
+    match whole:
+        case ast.Dict(keys=keys, values=values):
+            parts = [(f"{of(key)}: ", of(value)) for key, value in zip(keys, values, strict=True) if key]
+        case ast.Tuple(elts=elements):
+            parts = [("", of(one)) for one in elements]
+        case ast.Call(args=args, keywords=keywords):
+            parts = [*(("", of(one)) for one in args), *((f"{one.arg}=", of(one.value)) for one in keywords)]
+    begin = f"{of(whole.func)}(" if isinstance(whole, ast.Call) else source[0]
+    inner = "".join(_laid_out(name, value, depth + 1) for name, value in parts)
+    return f"{'    ' * depth}{before}{begin}\n{inner}{'    ' * depth}{source[-1]},\n"
 
 
 def slug(change: str) -> str:
@@ -41,10 +75,8 @@ def slug(change: str) -> str:
 
 def revision(wanted: Wanted, draft: Draft, *, id: str, after: str | None) -> str:  # noqa: A002  # Alembic's word
     """Write the whole file."""
-    more = "".join(f"{line}\n" for line in draft.more)
-    docstring = f'"""{draft.about}.\n\n{more}"""' if more else f'"""{draft.about}."""'
     imports = "\n".join(sorted({"from dbops.operations.migrate import changes", *draft.imports}))
-    return f"""{docstring}
+    return f"""{docstring(draft.about, draft.more)}
 
 {imports}
 

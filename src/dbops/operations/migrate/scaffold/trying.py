@@ -10,6 +10,7 @@ from psycopg.pq import ExecStatus
 from dbops.engine.plan import Statement, Verbatim
 from dbops.errors import UsageError
 from dbops.operations.migrate.scaffold.facts import Known, Wanted
+from dbops.operations.migrate.shapes.across import schema_of
 from dbops.stores import postgres
 from dbops.stores.postgres import Connection
 
@@ -67,7 +68,7 @@ def _refuse_taken(connection: Connection, wanted: Wanted) -> None:
     """Refuse the new name of a table that something has already."""
     if wanted.kind not in _TABLE_KINDS or len(wanted.to) != 1:
         return
-    schema = wanted.table.rpartition(".")[0]
+    schema = schema_of(wanted.table)
     asked = "SELECT to_regclass(concat_ws('.', nullif(%s::text, ''), %s::text))::text"
     try:
         with connection.transaction():
