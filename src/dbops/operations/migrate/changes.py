@@ -177,4 +177,6 @@ def _asked(query: str) -> list[str]:
 
 
 def _escaped(text: str) -> str:
-    return text.replace(":", r"\:")  # SQLAlchemy would take `:name` for a parameter
+    """Write it for SQLAlchemy, which would take `:name` for a parameter, and for Alembic, which strips its end."""
+    end = "\n/**/" if "--" in text.rpartition("\n")[2] else ""  # else a comment takes the semicolon in
+    return text.replace(":", r"\:") + end

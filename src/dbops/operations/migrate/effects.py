@@ -5,7 +5,7 @@ must not be there before.
 """
 
 import re
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 
 _WORD = r'(?:"(?:[^"]|"")+"|[A-Za-z_][\w$]*)'
 _NAME = rf"(?:({_WORD})\.)?({_WORD})"
@@ -22,6 +22,11 @@ _PATTERNS = tuple(
         ("trigger", "TRIGGER", rf"{_NAME}[\s\S]*?\bON\s+{_NAME}"),
         ("policy", "POLICY", rf"{_NAME}\s+ON\s+{_NAME}"),
     )
+)
+_TOUCHES = re.compile(
+    r"\b(?:ALTER TABLE|REFERENCES|(?:INDEX|TRIGGER|POLICY)\b[^;]*?\bON|DROP TABLE)\s+"
+    rf"(?:IF EXISTS\s+)?(?:ONLY\s+)?{_NAME}",
+    re.IGNORECASE,
 )
 _TABLE = re.compile(rf"\s*{_NAME}\s*")
 _INDEX_ON = re.compile(rf"CREATE\s+(?:UNIQUE\s+)?INDEX\b[^(]*?\sON\s+(?:ONLY\s+)?{_NAME}", re.IGNORECASE)
@@ -64,6 +69,11 @@ def _named(wanted: str, statements: Sequence[str]) -> Iterator[str]:
                 yield f"{kind} {_whole(kind, [_folded(name) for name in match.groups()])}"
 
 
+def touched(statements: Iterable[str]) -> frozenset[str]:
+    """Name the tables that statements alter, refer to, or make something for."""
+    return frozenset(_in_schema(*map(_folded, names)) for text in statements for names in _TOUCHES.findall(text))
+
+
 def _whole(kind: str, names: list[str | None]) -> str:
     """Put a name together as the catalog tells it: triggers and policies behind their table, public left out."""
     match kind, names:
@@ -76,7 +86,7 @@ def _whole(kind: str, names: list[str | None]) -> str:
 
 
 def _in_schema(schema: str | None, name: str | None) -> str:
-    return f"{name}" if schema in (None, "public") else f"{schema}.{name}"
+    return f"{name}" if schema in (None, "", "public") else f"{schema}.{name}"
 
 
 def _folded(name: str | None) -> str | None:
@@ -106,7 +116,7 @@ def renamed(statements: Sequence[str]) -> tuple[tuple[str, str], ...]:
 
 def under(name: str, renames: Sequence[tuple[str, str]]) -> str:
     """Tell what an object is called once tables were renamed: triggers and policies go by their table's name."""
-    kind, _, rest = name.rpartition(" ")
+    kind, _, rest = name.partition(" ")
     for old, new in renames:
         if kind == "table" and rest == old:
             rest = new

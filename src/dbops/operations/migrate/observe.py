@@ -1,6 +1,7 @@
 """Look at a database: what is stamped, what is there, and what its owner may do."""
 # ruff: noqa: S608  # the parts are names and SQL of the revision's author
 
+import re
 from typing import LiteralString
 
 from dbops.operations.migrate import catalog
@@ -17,8 +18,9 @@ _UNTRUSTED = """
      WHERE e.superuser AND NOT e.trusted AND e.name = ANY(%s)"""
 _FILLED = """
     SELECT DISTINCT coalesce(pg_partition_root(c.oid), c.oid)::regclass::text
-      FROM pg_class c WHERE c.relkind = 'r' AND c.relnamespace = to_regnamespace('public')
-       AND pg_relation_size(c.oid) > 0"""
+      FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+     WHERE c.relkind = 'r' AND n.nspname !~ '^(pg_|dbops_grace)'
+       AND n.nspname NOT IN ('information_schema', 'dbops', 'dbops_attic') AND pg_relation_size(c.oid) > 0"""
 # An index of partitions is invalid until each of them has its part: that is no leftover.
 _INVALID: LiteralString = f"""
     SELECT n.nspname, c.relname, i.indrelid::regclass::text, r.oid::regclass::text, ({BUILDER})
@@ -26,6 +28,8 @@ _INVALID: LiteralString = f"""
       LEFT JOIN pg_class r ON r.oid = pg_partition_root(i.indrelid)
      WHERE NOT i.indisvalid AND c.relkind = 'i' AND n.nspname NOT IN ('dbops', 'dbops_attic') AND n.nspname !~ '^pg_'
      ORDER BY 1, 2"""
+_QUOTED = r'"(?:[^"]|"")+"'
+_ROUTINE = re.compile(rf'(?:{_QUOTED}|[^("])*')  # without what it takes
 _ENTRIES = """
     SELECT at, run, actor, kind, detail ->> 'revision' FROM dbops.entries
      WHERE target = %s AND subject = 'schema' ORDER BY id"""
@@ -37,11 +41,11 @@ def observe(connection: Connection, history: History, *, target: str) -> Databas
     stamps = connection.execute("SELECT version_num FROM public.alembic_version").fetchall() if stamped else []
     roles = connection.execute("SELECT rolname FROM pg_roles WHERE rolname = ANY(%s)", (sorted(history.roles),))
     named = [sorted(history.extensions)]
-    objects = [name.partition("(")[0].replace('"', "") for name in catalog.observe(connection)]
+    objects = [found[0] for name in catalog.observe(connection) if (found := _ROUTINE.match(name))]
     return Database(
         stamps=tuple(sorted(stamp for (stamp,) in stamps)),
-        objects=frozenset(objects),
-        filled=frozenset(name.removeprefix("public.") for (name,) in connection.execute(_FILLED).fetchall()),
+        objects=frozenset(map(_unquoted, objects)),
+        filled=frozenset(_plain(name) for (name,) in connection.execute(_FILLED).fetchall()),
         extensions=frozenset(name for (name,) in connection.execute("SELECT extname FROM pg_extension").fetchall()),
         untrusted=frozenset(name for (name,) in connection.execute(_UNTRUSTED, named).fetchall()),
         roles=frozenset(name for (name,) in roles.fetchall()),
@@ -56,7 +60,11 @@ def observe(connection: Connection, history: History, *, target: str) -> Databas
 
 
 def _plain(name: str) -> str:
-    return name.removeprefix("public.").replace('"', "")
+    return _unquoted(name.removeprefix("public."))
+
+
+def _unquoted(name: str) -> str:
+    return re.sub(_QUOTED, lambda quoted: quoted[0][1:-1].replace('""', '"'), name)
 
 
 def entries(connection: Connection, *, target: str) -> list[Entry]:

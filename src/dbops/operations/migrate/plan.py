@@ -1,10 +1,10 @@
 """From a history and a database to the revisions that are left, one step each."""
 
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from dbops.engine.plan import Plan, Risk, Statement, Step, Verbatim, qualified
+from dbops.operations.migrate import effects
 from dbops.operations.migrate.facts import BASE, Database, History, Invalid, Revision
 from dbops.operations.migrate.shapes import retiring
 from dbops.operations.migrate.shapes.constraint import Constraint
@@ -45,12 +45,6 @@ class Downgrade:
 
 
 Action = CreateExtension | CreateRole | InstallLedger | DropInvalid | Upgrade | Downgrade
-
-_TOUCHES = re.compile(
-    r"\b(?:ALTER TABLE|REFERENCES|(?:INDEX|TRIGGER|POLICY)\b[^;]*?\bON|DROP TABLE)\s+"
-    r'(?:ONLY\s+)?(?:public\.)?"?(\w+)"?',
-    re.IGNORECASE,
-)
 
 
 def up(history: History, database: Database, ledger: tuple[Statement, ...], to: str | None = None) -> Plan[Action]:
@@ -115,7 +109,7 @@ def _by_the_administrator(history: History, database: Database) -> Iterable[Step
 
 
 def _upgrade(revision: Revision, filled: frozenset[str]) -> Step[Action]:
-    touched = sorted({name for text in revision.up for name in _TOUCHES.findall(text)} & filled)
+    touched = sorted(effects.touched(revision.up) & filled)
     return Step(
         revision.id,
         revision.summary,

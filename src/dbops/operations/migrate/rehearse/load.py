@@ -2,6 +2,7 @@
 
 What an application really does is not known here. What these clients feel it would feel too: locks, triggers, failures.
 """
+# ruff: noqa: S608  # the parts are names that the catalog tells, and the table as its author wrote it
 
 import random
 import threading
@@ -17,6 +18,7 @@ from psycopg.conninfo import make_conninfo
 
 from dbops.engine import clock, stop
 from dbops.operations.migrate.rehearse.facts import Traffic
+from dbops.operations.migrate.shapes.guarded import quoted
 
 _NAME = "rehearsal load"
 _PAUSE_S = 0.002
@@ -44,8 +46,8 @@ class Aim:
 
 @dataclass(frozen=True, slots=True)
 class _Asks:
-    read: sql.Composed
-    write: sql.Composed | None
+    read: sql.SQL
+    write: sql.SQL | None
     keys: Sequence[tuple[Any, ...]]
 
 
@@ -151,12 +153,16 @@ def _asks(connection: psycopg.Connection[Any], aim: Aim) -> _Asks | None:
     if not keys:
         return None
     # format_type writes types as SQL needs them
-    equal = (sql.SQL("r.{} = %s::" + type_.replace("%", "%%")).format(sql.Identifier(name)) for name, type_ in key)  # pyright: ignore[reportArgumentType]
-    where = sql.SQL(" AND ").join(equal)
-    read = sql.SQL("SELECT octet_length(r::text) FROM {} AS r WHERE {}").format(table, where)
+    where = " AND ".join(f"{_kept(f'r.{quoted(name)}')} = %s::{_kept(type_)}" for name, type_ in key)
+    read = f"SELECT octet_length(r::text) FROM {_kept(aim.table)} AS r WHERE {where}"
     written = connection.execute(_WRITABLE, (aim.table, list(aim.going), names)).fetchone()
     write = None
     if written is not None and aim.written:
-        column = sql.Identifier(written[0])
-        write = sql.SQL("UPDATE {} AS r SET {} = r.{} WHERE {}").format(table, column, column, where)
-    return _Asks(read, write, keys)
+        column = _kept(quoted(written[0]))
+        write = sql.SQL(f"UPDATE {_kept(aim.table)} AS r SET {column} = r.{column} WHERE {where}")  # pyright: ignore[reportArgumentType]
+    return _Asks(sql.SQL(read), write, keys)  # pyright: ignore[reportArgumentType]
+
+
+def _kept(text: str) -> str:
+    """Keep the per cent signs of names and types: behind values, psycopg would take them for its own."""
+    return text.replace("%", "%%")

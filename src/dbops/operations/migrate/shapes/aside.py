@@ -61,7 +61,7 @@ def lead_back(change: str, filling: Filling, key: Sequence[str]) -> Do:
     """
     back, other = filling.writes, filling.table
     missing = f"NOT EXISTS (SELECT FROM {other} AS r WHERE {same('n', 'r', key)})"
-    gone = f"FROM {back} AS n WHERE n.ctid >= %1$L::tid AND n.ctid < %2$L::tid AND {_per_cent(missing)}"
+    gone = f"FROM {_per_cent(back)} AS n WHERE n.ctid >= %1$L::tid AND n.ctid < %2$L::tid AND {_per_cent(missing)}"
     pages = "r.ctid >= %1$L::tid AND r.ctid < %2$L::tid"
     parts = {
         "@from_table@": literal(other),
