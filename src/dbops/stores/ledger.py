@@ -4,9 +4,11 @@ An entry is written in the transaction of what it tells, so neither exists witho
 identifier, database OID and timeline: a clone or a restored copy does not inherit the proof of another server.
 """
 
-from collections.abc import Mapping
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
+from psycopg import errors
 from psycopg.types.json import Jsonb
 
 from dbops.engine.plan import Statement
@@ -67,7 +69,8 @@ _ENTRY = """
      WHERE d.datname = pg_catalog.current_database()"""
 
 
-# Whoever owns a table can hang a view, a trigger or a default on it, which then runs with the reader's rights.
+# Whoever owns a table can hang a view, a trigger or a default on it, which then runs with the reader's rights. Who is
+# a member of the reader may do all of that anyway: the administrator of a managed server, which has no superuser.
 _FOREIGN = """
     SELECT pg_catalog.string_agg(DISTINCT r.rolname::text, ', ')
       FROM (SELECT nspowner FROM pg_catalog.pg_namespace WHERE nspname = 'dbops'
@@ -76,7 +79,14 @@ _FOREIGN = """
             UNION SELECT proowner FROM pg_catalog.pg_proc
              WHERE pronamespace = (SELECT oid FROM pg_catalog.pg_namespace WHERE nspname = 'dbops')) o (owner)
       JOIN pg_catalog.pg_roles r ON r.oid = o.owner
-     WHERE NOT r.rolsuper AND r.rolname <> current_user"""
+     WHERE NOT pg_catalog.pg_has_role(r.oid, current_user, 'MEMBER')"""
+
+# Who adds to the ledger, and has to trust whoever installs it.
+_DISTRUSTING = """
+    SELECT pg_catalog.string_agg(DISTINCT r.rolname::text, ', ')
+      FROM pg_catalog.pg_class c, pg_catalog.aclexplode(c.relacl) a JOIN pg_catalog.pg_roles r ON r.oid = a.grantee
+     WHERE c.oid = pg_catalog.to_regclass('dbops.entries') AND a.privilege_type = 'INSERT'
+       AND NOT pg_catalog.pg_has_role(current_user, r.oid, 'MEMBER')"""
 
 
 def observe(connection: Connection, *, target: str) -> int | None:
@@ -85,7 +95,8 @@ def observe(connection: Connection, *, target: str) -> int | None:
     if foreign is not None and foreign[0] is not None:
         raise Refused(
             f"schema dbops, or something in it, belongs to {foreign[0]}: what it says or does cannot be trusted",
-            hint="look at it, then drop it or hand it over: ALTER SCHEMA, ALTER TABLE, ALTER FUNCTION ... OWNER TO ...",
+            hint="look at it, then drop it or hand it over: ALTER SCHEMA, ALTER TABLE, ALTER FUNCTION ... OWNER TO ...;"
+            f" the administrator of [cluster.NAME] has to be a member of {connection.info.user}, or a superuser",
             target=target,
         )
     there = connection.execute("SELECT to_regclass('dbops.version') IS NOT NULL").fetchone()
@@ -116,12 +127,30 @@ def install(version: int | None, *, owner: str | None = None) -> tuple[Statement
 
 def apply(connection: Connection, statements: tuple[Statement, ...], *, target: str) -> None:
     """Install or upgrade, whole or not at all. Two runs with other subjects may come here at once: the later waits."""
-    with connection.transaction():
+    with _told(connection, target), connection.transaction():
         connection.execute("SELECT pg_advisory_xact_lock(hashtextextended('dbops:ledger', 0::bigint))")
         if observe(connection, target=target) == VERSION:
             return
         for statement in statements:
             postgres.execute(connection, statement)
+        row = connection.execute(_DISTRUSTING).fetchone()
+        if row is not None and row[0] is not None:
+            raise errors.InsufficientPrivilege(f"{row[0]} could not trust it")
+
+
+@contextmanager
+def _told(connection: Connection, target: str) -> Generator[None]:
+    """Say which of the two roles of a target lacks what."""
+    try:
+        yield
+    except errors.InsufficientPrivilege as error:
+        user = connection.info.user
+        raise Refused(
+            f"{user} may not keep the ledger (schema dbops) here: {error.diag.message_primary or error}",
+            hint=f"the administrator, as whom [cluster.NAME] signs in, has to be a superuser, or a member of the role"
+            f" that owns the database: GRANT ... TO {user}",
+            target=target,
+        ) from error
 
 
 def write(connection: Connection, run: Run, *, target: str, subject: str, kind: str, detail: Mapping[str, Any]) -> None:
