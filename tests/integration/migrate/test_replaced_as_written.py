@@ -149,6 +149,15 @@ def test_a_column_that_equality_does_not_judge_is_to_be_named(
     assert caught.value.diag.message_hint == f"have them compared as they are written: {hint}"
 
 
+def test_json_that_goes_through_jsonb_is_told_to_change_by_itself(connection: Connection) -> None:
+    create = "CREATE TABLE public.s_v2 (id int PRIMARY KEY, doc jsonb)"
+    run(connection, "CREATE TABLE s (id int PRIMARY KEY, doc json)")
+    up, down = {"doc": "r.doc::jsonb"}, {"doc": "r.doc::json"}
+    with pytest.raises(errors.ObjectNotInPrerequisiteState, match=r"of public\.s: doc") as caught:
+        do(connection, Replaced("public.s", "public.s_v2", create, ("id",), up=up, down=down).expand(CHANGE))
+    assert str(caught.value.diag.message_hint).endswith("never agrees: dbops migrate new type")
+
+
 @pytest.mark.parametrize("told", ["numeric", "numeric(9, 3)", "jsonb"])
 def test_bytes_of_two_types_are_not_compared(connection: Connection, told: str) -> None:
     run(connection, "CREATE TABLE s (id int PRIMARY KEY, word numeric(8, 2))")

@@ -1,6 +1,7 @@
 """What the shapes of tables say, without a database."""
 
 import ast
+from dataclasses import replace
 
 import pytest
 
@@ -96,3 +97,10 @@ def test_new_names_the_columns_that_equality_does_not_judge() -> None:
     wanted = Wanted("main", "c", "none", "replace-table", "public.users", to=("users_v2",))
     shape = named("replace-table").write(wanted, known).shape
     assert 'as_written=("nu5", "in6", "js7", "pu8", "in9", "do10", "ch11")' in shape
+
+
+def test_new_says_that_json_does_not_come_back_from_jsonb_as_it_was() -> None:
+    known = Known(Table("public.users", (Column("doc", "json"),)))
+    wanted = Wanted("main", "c", "none", "type", "public.users", column=("doc",), to=("doc_v2",), type="JSONB")
+    assert "lossy=True" in named("type").write(wanted, known).shape
+    assert "lossy=True" not in named("type").write(replace(wanted, type="text"), known).shape

@@ -65,6 +65,7 @@ def _type(wanted: Wanted, known: Known) -> Draft:
     found = _found(known, old, new)
     back = f"{_of(new)}::{found.type}" if found else _of(new)
     there = _of(old) if found and holds_all(kind, found.type) else f"{_of(old)}::{kind}"
+    blanks_go = found is not None and (found.type, kind.strip().lower()) == ("json", "jsonb")
     return _columns(
         wanted,
         known,
@@ -74,7 +75,7 @@ def _type(wanted: Wanted, known: Known) -> Draft:
         about=f"make {old} {kind}, as {new}",
         more=(
             "The new column has a name of its own; another change can give it the old one, once that is gone.",
-            "Say lossy=True if the way there and back does not give the same for every row.",
+            _LOSSY if blanks_go else "Say lossy=True if the way there and back does not give the same for every row.",
         ),
     )
 

@@ -15,6 +15,7 @@ _CHECK = """DECLARE
     path text := pg_catalog.current_setting('search_path');
     yields regtype;
     missing text[] := '{}';
+    made boolean := false; -- one without `=` by an expression
     one record;
 BEGIN
     PERFORM pg_catalog.set_config('search_path', @path@, true);
@@ -49,13 +50,15 @@ BEGIN
             END IF;
         ELSIF one.without OR (one.loose AND one.carried) THEN
             missing := missing || one.attname::text;
+            made := made OR one.without AND one.carried IS NULL;
         END IF;
     END LOOP;
     IF missing <> '{}' THEN
         RAISE EXCEPTION '= does not see each change of %: %', @there_named@, array_to_string(missing, ', ')
             USING ERRCODE = 'object_not_in_prerequisite_state',
-            HINT = format('have them compared as they are written: as_written=(%s,)',
-                          (SELECT string_agg(to_json(name)::text, ', ') FROM unnest(missing) AS m (name)));
+            HINT = format('have them compared as they are written: as_written=(%s,)%s',
+                          (SELECT string_agg(to_json(name)::text, ', ') FROM unnest(missing) AS m (name)),
+                          CASE WHEN made THEN '; json that was jsonb never agrees: dbops migrate new type' END);
     END IF;
     SELECT array_agg(a.attname::text ORDER BY a.attnum) INTO missing FROM pg_catalog.pg_attribute a
      WHERE a.attrelid = @there@ AND a.attnum > 0 AND a.attnotnull AND NOT a.atthasdef AND a.attidentity = ''
