@@ -68,3 +68,16 @@ def test_a_column_that_counts_by_itself_comes_back_counting(live: changing.Examp
     adding.run(live, "downgrade", "-1")
     assert catalog_of(live.admin, comments=True) == before
     assert live.execute("SELECT id, number FROM tickets") == [(1, 1), (2, 2)]
+
+
+def test_who_cannot_go_back_is_told_where_the_old_values_are(live: changing.Example) -> None:
+    adding.run(live, to="2026_01_01_0001")
+    live.execute("CREATE TABLE tickets (number int PRIMARY KEY)")
+    new = 'new=(New("wide", "bigint", not_null=True),), up={"wide": "r.number"}, down={"number": "r.wide::int"}'
+    carry = 'carry=(Constraint("tickets", "tickets_wide", "PRIMARY KEY (wide)"),)'
+    shape = f'Columns("tickets", old=("number",), {new}, {carry})'
+    adding.shape(live, 2, "columns", shape)
+    adding.follow(live, 3, "columns", shape, up=_CONTRACT, down="changes.no_way_back(change)")
+    adding.run(live)
+    with pytest.raises(Exception, match=r"before is in tickets\.dbops_gone_\w+_number still: a change of its own"):
+        adding.run(live, "downgrade", "-1")

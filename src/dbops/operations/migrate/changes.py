@@ -74,12 +74,21 @@ BEGIN
 END
 $gate$"""
 
+# What refers to a primary key that changed hands cannot be led back; the old columns are there until they are removed.
 _NO_WAY_BACK = """
 DO $back$
+DECLARE
+    kept text = (SELECT string_agg(format('%s.%I', a.attrelid::regclass, a.attname), ', ' ORDER BY a.attnum)
+                   FROM pg_catalog.pg_description d JOIN pg_catalog.pg_attribute a
+                     ON a.attrelid = d.objoid AND a.attnum = d.objsubid AND a.attnum > 0 AND NOT a.attisdropped
+                  WHERE d.classoid = 'pg_catalog.pg_class'::regclass AND starts_with(
+                        d.description, '{{"dbops_gone" : 1, "change" : ' || to_json('{change}'::text)::text));
 BEGIN
     RAISE EXCEPTION 'change {change} is contracted: what it removed cannot be made anew by a revision'
         USING ERRCODE = 'object_not_in_prerequisite_state',
-              HINT = 'only a restore to a point in time brings it back: dbops pitr plan';
+              HINT = coalesce('what was written before is in ' || kept || ' still: a change of its own leads back to it'
+                              ' (dbops migrate new); ', 'only ') || 'a restore to a point in time brings it back:'
+                              ' dbops pitr plan';
 END
 $back$"""
 
