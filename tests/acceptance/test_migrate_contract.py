@@ -163,6 +163,8 @@ def test_a_column_is_dropped_in_two_stages_and_the_first_can_be_taken_back(
     assert (put_away.startswith("dbops_gone_"), identity) == (True, "id")
     [change] = ask(dbops, live, "status")["data"]["databases"][0]["changes"]
     assert change["phase"] == "put away"
+    hint = ask(dbops, live, "rollback", CHANGE, code=9)["findings"][-1]["hint"]
+    assert f"down --target {changing.TARGET} --to {renaming.EXPAND} " in hint
     down = ("down", "--to", renaming.EXPAND, "--yes")
     ask(dbops, live, *down)
     assert live.execute("SELECT name FROM users") == [("kept",)]

@@ -187,16 +187,19 @@ def expanded(known: Known, change: str) -> tuple[Change, Shape]:
             f"change {change} is not expanded yet: revision {found.expand.id} is to run", hint=up, target=known.target
         )
     if found.contracted:
-        raise Refused(
-            f"change {change} is contracted: its old names are gone",
-            hint="what was put away comes back by the downgrade of its contraction: dbops migrate down"
-            if retiring.comes_back(found.shape)
-            else "only a restore to a point in time brings them back: dbops pitr plan",
-            target=known.target,
-        )
+        told = f"change {change} is contracted: its old names are gone"
+        raise Refused(told, hint=_way_back(known, found), target=known.target)
     if found.rolled_back:
         raise Refused(f"change {change} was rolled back", hint="write its expand revision anew", target=known.target)
     return found, found.shape
+
+
+def _way_back(known: Known, found: Change) -> str:
+    if found.contract is None or not retiring.comes_back(found.shape):
+        return "only a restore to a point in time brings them back: dbops pitr plan"
+    ids = known.history.ids
+    before = ids[ids.index(found.contract.id) - 1]
+    return f"dbops migrate down --target {known.target} --to {before} brings back what was put away"
 
 
 @dataclass(frozen=True, slots=True)
