@@ -202,7 +202,10 @@ def test_the_parts_of_an_index_on_partitions_belong_to_its_revision() -> None:
         assert plan.is_of(one, part)
         assert not plan.is_of(one, replace(part, partition_of="app.Other"))
         assert not plan.is_of(one, replace(part, name="mine"))
+        assert plan.is_of(one, replace(part, name=partition_name("ix", "p.1"), table="app.p.1"))
     assert not plan.is_of(replace(one, shape=Index('app."Big"', "ix", "(a)")), part)
+    odd = Revision("r0", "parts", (), shape=Index('public."The ""big"" %s"', "ix", "(a)", partitioned=True))
+    assert plan.is_of(odd, Invalid("public", "ix_p1", "p1", partition_of='The "big" %s'))
 
 
 @pytest.mark.parametrize(

@@ -46,12 +46,17 @@ def taken(statements: Sequence[str]) -> frozenset[str]:
     return frozenset(_named("DROP", statements))
 
 
+def plain(table: str) -> str | None:
+    """Tell a table as the catalog does, public left out, from what SQL calls it."""
+    whole = _TABLE.fullmatch(table)
+    return None if whole is None else _in_schema(*map(_folded, whole.groups()))
+
+
 def indexes_of(statements: Sequence[str], table: str, columns: Collection[str]) -> frozenset[str]:
     """Name the indexes that need columns of a table: they go where the columns go."""
-    whole = _TABLE.fullmatch(table)
-    if whole is None:
+    named = plain(table)
+    if named is None:
         return frozenset()
-    named = _in_schema(*map(_folded, whole.groups()))
     found: set[str] = set()
     for one in statements:
         match = _INDEX_ON.match(one.lstrip())

@@ -78,9 +78,9 @@ def is_of(revision: Revision, index: Invalid) -> bool:
         return True
     match revision.shape:
         case Index(table, name, partitioned=True) | Constraint(table, name, partitioned=True):
-            of = table.replace('"', "").removeprefix("public.")
-            partition = index.table.rpartition(".")[2]
-            return index.partition_of == of and index.name == partition_name(name, partition)
+            words = index.table.split(".")  # with or without a schema, and a name may hold dots of its own
+            parts = {partition_name(name, ".".join(words[place:])) for place in range(len(words))}
+            return index.partition_of == effects.plain(table) and index.name in parts
         case _:
             return False
 
