@@ -19,6 +19,8 @@ _BODY = """def upgrade() -> None:
     op.execute("INSERT INTO users SELECT n, 'n' || n FROM generate_series(1, 300) n")
     op.execute("CREATE FUNCTION stays() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END'")
     op.execute("CREATE TRIGGER stays BEFORE UPDATE ON users FOR EACH ROW EXECUTE FUNCTION stays()")
+    op.execute("CREATE TABLE limits AS SELECT setting FROM pg_settings WHERE name IN "
+               "('idle_session_timeout', 'quote_all_identifiers', 'statement_timeout') ORDER BY name")
 
 
 def downgrade() -> None:
@@ -94,9 +96,16 @@ def test_a_database_of_bytes_is_changed_and_rehearsed_whatever_its_owner_s_clien
             admin.execute(f"DROP DATABASE {name}".encode())
             how = f"OWNER {owner} TEMPLATE template0 ENCODING SQL_ASCII LC_COLLATE 'C' LC_CTYPE 'C'"
             admin.execute(f"CREATE DATABASE {name} {how}".encode())
-            admin.execute(f"ALTER ROLE {owner} SET client_encoding = LATIN1".encode())
+            for setting in (
+                "client_encoding = LATIN1",
+                "idle_session_timeout = '1h'",
+                "statement_timeout = '1h'",
+                "quote_all_identifiers = on",
+            ):
+                admin.execute(f"ALTER ROLE {owner} SET {setting}".encode())
         live.execute(f"ALTER SCHEMA public OWNER TO {owner}", dsn=live.admin)
         live.revision(1, _BODY.replace("'n' || n", r"E'\\xE9\\xFC' || n"))
         ask(dbops, live, "up", "--yes")
+        assert live.execute("TABLE limits") == [("0",), ("off",), ("0",)]
         ask(dbops, live, *_NEW, *_CHANGE)
         ask(dbops, live, "rehearse", "c", "--triggers", "fire", "--yes")

@@ -36,7 +36,6 @@ from dbops.redact import redact, register
 Connection = psycopg.Connection[Any]
 
 ENCODING = "utf8"  # whatever the role, or a database of bytes (SQL_ASCII), would speak: else text may come as bytes
-
 _CONNECT_S = 10
 _PROBE_S = 5.0
 # A server that the network lost is noticed after 25 s, whether we listen or have just asked.
@@ -52,6 +51,7 @@ _SESSION = {
     "TimeZone": "UTC",
     "DateStyle": "ISO, YMD",
     "client_min_messages": "warning",
+    "quote_all_identifiers": "off",  # names that the server writes are compared
     "idle_in_transaction_session_timeout": "60s",
     "idle_session_timeout": "0",  # the connection of a lock idles while its holder works
     "lock_timeout": "0",

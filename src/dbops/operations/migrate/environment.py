@@ -28,8 +28,11 @@ SETTINGS = {
     "app.migration_mode": "true",
     "TimeZone": "UTC",
     "client_min_messages": "warning",
+    "quote_all_identifiers": "off",
     "lock_timeout": "4s",  # the application never waits for us; `dbops migrate up` tries again, with a ramp
+    "statement_timeout": "0",  # of the role: it is meant for an application
     "idle_in_transaction_session_timeout": "60s",
+    "idle_session_timeout": "0",  # it idles while others' steps are done, and between two tries
     "client_connection_check_interval": "5s",
 }
 
