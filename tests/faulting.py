@@ -146,8 +146,9 @@ class Case:
         own = more[:1] == (GONE,)
         named = () if verb == "up" else ("-t", changing.TARGET, *(() if own else (CHANGE,)))
         agreed = () if verb in {"backfill", "verify"} or "--write" in more else ("--yes",)
+        lost = ("--confirm", changing.TARGET) if verb == "up" else ()  # the last revision drops a column for good
         config = ("--config", toml or self.live.toml, "--lock-wait", "20s", "-o", "json")
-        return ("migrate", verb, *named, *agreed, *more, *config)
+        return ("migrate", verb, *named, *agreed, *lost, *more, *config)
 
     def run(self, verb: str, *more: str, toml: Path | None = None, kill_after: float | None = None) -> Ended:
         ended = self.zygote.run(*self.words(verb, *more, toml=toml), kill_after=kill_after)

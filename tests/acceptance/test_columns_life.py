@@ -162,11 +162,12 @@ def _go_for_good(live: changing.Example, dbops: Dbops) -> None:
     assert beside.failures == {}
     assert live.execute("SELECT max(version_num) FROM alembic_version") == [(before,)]
     ask(dbops, live, "contract", "users-code", "--write", "--yes")
-    kept = ask(dbops, live, "up", "--yes", code=9)
+    last = ("up", "--yes", "--confirm", changing.TARGET)
+    kept = ask(dbops, live, *last, code=9)
     assert "column code of public.users was put away at" in str(kept)
     text = f'COMMENT ON COLUMN users.{gone} IS \'{{"since": "2026-01-01"}}\''
     live.execute(text)
-    ask(dbops, live, "up", "--yes")
+    ask(dbops, live, *last)
     assert live.execute("SELECT count(*) FROM pg_attribute WHERE attname ~ '^dbops_gone_.*_code$'") == [(0,)]
 
 

@@ -81,7 +81,7 @@ def test_workspaces_are_replaced_from_new_to_contract(dbops: Dbops, live: changi
     ask(dbops, live, "contract", CHANGE, "--write")
     contracting.git(live, "add", "migrations")
     contracting.git(live, "commit", "-q", "-m", "Remove")
-    refused = str(ask(dbops, live, "up", "--yes", code=9))
+    refused = str(ask(dbops, live, "up", "--yes", "--confirm", changing.TARGET, code=9))
     assert "kept for 14 days" in refused
     expand = next(path.name for path in live.history.glob("*workspaces_v2.py") if "contract" not in path.name)
     ask(dbops, live, "down", "--to", expand[:15], "--yes")

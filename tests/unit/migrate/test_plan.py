@@ -192,6 +192,18 @@ def test_what_a_revision_may_meet_is_no_stranger() -> None:
     assert refused(history, Database(objects=frozenset({"table t0"}))) != []
 
 
+def test_what_drops_for_good_loses_data_unless_no_table_holds_a_row() -> None:
+    shape = Dropped("public.users", ("fax",))
+    for phase, filled, risk in (
+        ("remove", {"users"}, Risk.LOSES_DATA),
+        ("remove", set[str](), Risk.SAFE),
+        ("contract", {"users"}, Risk.SAFE),
+    ):
+        one = Revision("r0", "x", (), change="c", phase=phase, shape=shape)
+        planned = plan.up(History("orders", "/m", (one,)), Database(ledger=3, filled=frozenset(filled)), ())
+        assert planned.risk is risk, phase
+
+
 def test_the_parts_of_an_index_on_partitions_belong_to_its_revision() -> None:
     for shape in (
         Index('app."Big"', "ix", "(a)", partitioned=True),

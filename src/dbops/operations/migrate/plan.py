@@ -114,10 +114,16 @@ def _upgrade(revision: Revision, filled: frozenset[str]) -> Step[Action]:
         revision.id,
         revision.summary,
         Upgrade(revision.id),
-        risk=Risk.BLOCKS if touched else Risk.SAFE,
+        risk=_risk(revision, touched, filled),
         statements=_shown(revision.up),
         notes=(*_locking(touched), *_for_good(revision)),
     )
+
+
+def _risk(revision: Revision, touched: Sequence[str], filled: frozenset[str]) -> Risk:
+    if revision.phase == "remove" and filled:  # what was put away lies where nobody counts its rows
+        return Risk.LOSES_DATA
+    return Risk.BLOCKS if touched else Risk.SAFE
 
 
 def _locking(tables: Sequence[str]) -> tuple[str, ...]:
