@@ -36,8 +36,7 @@ from dbops.redact import redact, register
 Connection = psycopg.Connection[Any]
 
 ENCODING = "utf8"  # whatever the role, or a database of bytes (SQL_ASCII), would speak: else text may come as bytes
-_CONNECT_S = 10
-_PROBE_S = 5.0
+_CONNECT_S, _PROBE_S = 10, 5.0
 # A server that the network lost is noticed after 25 s, whether we listen or have just asked.
 _KEEPALIVES = {
     "keepalives": 1,
@@ -50,6 +49,7 @@ _KEEPALIVES = {
 _SESSION = {
     "TimeZone": "UTC",
     "DateStyle": "ISO, YMD",
+    "IntervalStyle": "postgres",
     "client_min_messages": "warning",
     "quote_all_identifiers": "off",  # names that the server writes are compared
     "idle_in_transaction_session_timeout": "60s",

@@ -239,7 +239,8 @@ def plain(admin: psycopg.Connection[Any], folder: Path) -> Generator[Cluster]:
     """Make a role without rights, whose settings are as bad as settings of a role can be."""
     name = f"plain_{uuid.uuid4().hex[:8]}"
     admin.execute(f"CREATE ROLE {name} LOGIN PASSWORD 'plain'".encode())
-    for setting in ("client_encoding = LATIN1", "default_transaction_read_only = on", "quote_all_identifiers = on"):
+    bad = ("client_encoding = LATIN1", "default_transaction_read_only = on", "quote_all_identifiers = on")
+    for setting in (*bad, "IntervalStyle = sql_standard"):
         admin.execute(f"ALTER ROLE {name} SET {setting}".encode())
     other = folder / "plain"
     other.mkdir()
@@ -250,7 +251,8 @@ def plain(admin: psycopg.Connection[Any], folder: Path) -> Generator[Cluster]:
 def test_a_role_that_may_only_read_is_told_so_and_speaks_utf8(database: str, folder: Path, run: Run) -> None:
     with psycopg.connect(database, autocommit=True) as admin, plain(admin, folder) as here:
         with postgres.connect(here, run, target="main") as connection:
-            assert connection.execute("SELECT 'é←', 'pg_class'::regclass::text").fetchone() == ("é←", "pg_class")
+            row = connection.execute("SELECT 'é←', 'pg_class'::regclass::text, interval '1 s'").fetchone()
+            assert row == ("é←", "pg_class", timedelta(seconds=1))
         with pytest.raises(Refused) as caught, postgres.connect(here, run, target="main") as connection:
             connection.execute("CREATE TABLE one ()")
         assert "ALTER ROLE or ALTER DATABASE" in (caught.value.hint or "")

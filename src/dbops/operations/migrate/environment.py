@@ -27,6 +27,8 @@ SETTINGS = {
     "search_path": "public",
     "app.migration_mode": "true",
     "TimeZone": "UTC",
+    "DateStyle": "ISO, YMD",
+    "IntervalStyle": "postgres",
     "client_min_messages": "warning",
     "quote_all_identifiers": "off",
     "lock_timeout": "4s",  # the application never waits for us; `dbops migrate up` tries again, with a ramp
