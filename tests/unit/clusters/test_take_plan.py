@@ -149,9 +149,7 @@ def test_a_kind_that_has_nothing_to_build_on_becomes_full() -> None:
 
 
 def test_orphans_are_ended_before_anything_else_and_without_a_vault_no_configuration_is_kept() -> None:
-    ids = [
-        s.id for s in plan(facts(repository(1), orphans=(Orphan(7, "backup:local"),)), Wanted(), NIGHTLY, NOW).steps
-    ]
+    ids = [s.id for s in plan(facts(repository(1), orphans=(Orphan(7, "backup:local"),)), Wanted(), NIGHTLY, NOW).steps]
     assert ids == ["end orphans", "back up to repository 1", "keep configuration"]
     ids = [s.id for s in plan(facts(repository(1), vault=False), Wanted(), NIGHTLY, NOW).steps]
     assert ids == ["back up to repository 1"]
