@@ -47,10 +47,18 @@ CARRY = """    carry=(
         Index("public.users", "active_once_full_name", "(upper(full_name)) WHERE active", unique=True),
         Index("public.users", "users_full_name_active", "USING hash (full_name) WHERE active"),
         Index("public.users", "users_full_name_lower", "(lower(full_name), id DESC)"),
-        Constraint("public.users", "users_leads_full_name", "FOREIGN KEY (full_name) REFERENCES public.teams (leader) ON UPDATE CASCADE"),
-        Constraint("public.orders", "orders_buyer_full_name", "FOREIGN KEY (buyer) REFERENCES public.users (full_name) ON UPDATE CASCADE ON DELETE SET NULL"),
+        Constraint(
+            "public.users",
+            "users_leads_full_name",
+            "FOREIGN KEY (full_name) REFERENCES public.teams (leader) ON UPDATE CASCADE",
+        ),
+        Constraint(
+            "public.orders",
+            "orders_buyer_full_name",
+            "FOREIGN KEY (buyer) REFERENCES public.users (full_name) ON UPDATE CASCADE ON DELETE SET NULL",
+        ),
     ),
-"""  # noqa: E501  # as it is written
+"""
 BUILDS = [
     "users_full_name_key",
     "users_full_name_said",

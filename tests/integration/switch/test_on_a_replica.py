@@ -40,6 +40,7 @@ def live(counting: str, follower: str, folder: Path) -> Generator[changing.Examp
         renaming.write(example)
         renaming.upgrade(example)
         renaming.rows(example, 1000)
+        standing_by.catch_up(counting, follower)
         yield example
 
 
