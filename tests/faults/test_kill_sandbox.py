@@ -12,6 +12,7 @@ from dbops.servers import alive
 from killing import Zygote, kills, moment
 
 _CHAIN = 5
+_ARCHIVED = ["archive.info", "000000010000000000000001-*"]
 
 
 def servers(home: Path) -> list[str]:
@@ -61,17 +62,22 @@ def test_a_killed_end_is_finished_by_the_next_one(zygote: Zygote, folder: Path, 
     zygote.finished("sandbox", "down", "--purge", "--yes", "--dir", home)
 
 
-@pytest.mark.parametrize("left", ["archive.info", "archive.info.pgbackrest.tmp"])
-def test_a_stanza_that_was_killed_before_its_second_file_is_made_anew(zygote: Zygote, folder: Path, left: str) -> None:
+@pytest.mark.parametrize(
+    "left",
+    [["archive.info.pgbackrest.tmp"], ["archive.info"], ["archive.info", "backup.info.pgbackrest.tmp"], _ARCHIVED],
+    ids=["before its first file", "before its second folder", "before its second file", "and the server archived"],
+)
+def test_a_stanza_whose_creation_was_killed_is_made_anew(zygote: Zygote, folder: Path, left: list[str]) -> None:
     home = folder / "sandbox"
     up = ("sandbox", "up", "--fast", "--dir", home)
     zygote.finished(*up)
     zygote.finished("sandbox", "down", "--dir", home)
     repository = home / "pgbackrest" / "repo"
-    info = next(repository.rglob("archive.info"))
-    info.rename(info.with_name(left))
+    for name in left:
+        whole = next(repository.rglob(name.removesuffix(".pgbackrest.tmp")))
+        whole.rename(whole.with_name(name if name.endswith(".tmp") else whole.name))
     for path in sorted(repository.rglob("*"), reverse=True):
-        if path.is_file() and path.name != left:
+        if path.is_file() and not any(path.match(name) for name in left):
             path.unlink()
         elif path.is_dir() and not any(path.iterdir()):
             path.rmdir()

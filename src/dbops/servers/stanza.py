@@ -70,7 +70,8 @@ def configure(stanza: Stanza, server: postgres.Server) -> None:
 def create(stanza: Stanza, server: postgres.Server, password: str, *, target: str) -> None:
     """Create the stanza; doing it again changes nothing."""
     configure(stanza, server)
-    halves.clear_half(stanza.home / "repo", stanza.name)  # of a creation that was killed
+    # A creation that was killed; our servers archive from their start, into what it left as well.
+    halves.clear_half(stanza.home / "repo", stanza.name, even_archived=True)
     pgbackrest.run(stanza.place, "stanza-create", target=target, env={"PGPASSWORD": password}, timeout=120)
 
 
@@ -80,8 +81,8 @@ def check(stanza: Stanza, password: str, *, target: str) -> None:
 
 
 def known(stanza: Stanza, *, target: str) -> pgbackrest.StanzaInfo | None:
-    """Return what the repository knows of the stanza, or None before it was created."""
+    """Return what the repository knows of the stanza, or None before it was created, or created by halves."""
     if not stanza.config.exists():
         return None
     found = [each for each in pgbackrest.info(stanza.place, target=target) if each.name == stanza.name]
-    return found[0] if found and found[0].status != pgbackrest.MISSING_PATH else None
+    return found[0] if found and found[0].status not in pgbackrest.NO_STANZA else None

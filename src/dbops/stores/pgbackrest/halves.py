@@ -4,24 +4,25 @@ import shutil
 from pathlib import Path
 
 
-def is_half(repository: Path, stanza: str) -> bool:
+def is_half(repository: Path, stanza: str, *, even_archived: bool = False) -> bool:
     """Tell whether a stanza was begun in this folder, and not finished: even a torn temporary file counts.
 
-    Nothing was archived yet, because archiving needs both info files; where there is an archive or a backup, it is
-    damage and no beginning.
+    Where there is an archive or a backup, it is damage and no beginning. But archiving needs the first info file only:
+    whoever knows that the server archived from the beginning may count an archive that no backup needs.
     """
     archive, backup = (repository / part / stanza for part in ("archive", "backup"))
     folders = [folder for folder in (archive, backup) if folder.exists()]
     if not folders:
         return False
     whole = (archive / "archive.info").exists() and (backup / "backup.info").exists()
-    kept = [entry for folder in folders for entry in folder.iterdir() if entry.is_dir()]
+    counted = [folder for folder in folders if folder == backup or not even_archived]
+    kept = [entry for folder in counted for entry in folder.iterdir() if entry.is_dir()]
     return not whole and not kept
 
 
-def clear_half(repository: Path, stanza: str) -> None:
+def clear_half(repository: Path, stanza: str, *, even_archived: bool = False) -> None:
     """Remove what such a creation left; anything else is not touched."""
-    if is_half(repository, stanza):
+    if is_half(repository, stanza, even_archived=even_archived):
         for folder in (repository / part / stanza for part in ("archive", "backup")):
             if folder.exists():
                 shutil.rmtree(folder)
