@@ -33,7 +33,7 @@ from dbops.copies.manifest import (
 )
 from dbops.engine import clock, stop
 from dbops.engine.finding import Finding, Severity
-from dbops.errors import ConfigInvalid, CouldNotVerify, Refused, VerifiedBad
+from dbops.errors import ConfigInvalid, Refused, VerifiedBad
 from dbops.stores.vault import Absent, AlreadyThere, Store
 
 COMPRESSIONS = ("zstd", "none")
@@ -149,12 +149,12 @@ class Writer:
         return manifest
 
     def continue_with(self, records: Sequence[str]) -> None:
-        """Take over the files that an earlier run completed; one whose record cannot be read is written anew."""
+        """Take over the files that an earlier run completed; one whose record is damaged is written anew."""
         for name in records:
             data = self._vault.get(self.folder + name)
             try:
                 record = opened(Record, data, self.folder + name)
-            except (VerifiedBad, CouldNotVerify) as error:
+            except VerifiedBad as error:  # what a newer dbops wrote is not damaged
                 self._vault.delete(self.folder + name)
                 hint = "its file is written anew; check the disk or service below the vault"
                 told = Finding(Severity.WARNING, "record_set_aside", self.subject.target, error.message, hint)

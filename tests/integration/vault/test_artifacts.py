@@ -10,7 +10,7 @@ import zstandard
 
 from dbops.config.model import Tier
 from dbops.copies import artifact
-from dbops.copies.manifest import Record, opened, sealed
+from dbops.copies.manifest import FORMAT, Record, opened, sealed
 from dbops.copies.reader import content
 from dbops.engine.finding import Finding, Severity, Verdict
 from dbops.errors import ConfigInvalid, CouldNotVerify, Refused, VerifiedBad
@@ -118,6 +118,20 @@ def test_a_record_that_cannot_be_read_is_set_aside_and_its_file_written_anew(sto
     found = only(store)
     assert isinstance(found, artifact.Artifact)
     assert (read(store, found, "kept"), read(store, found, "lost")) == (b"kept", b"found")
+
+
+def test_a_record_of_a_newer_dbops_is_not_taken_for_damaged(store: Store) -> None:
+    record = f"{FOLDER}records/kept.json"
+    with artifact.write(store, SUBJECT, run="first") as writer, writer.file("kept") as sink:
+        sink.write(b"kept")
+    newer = sealed(replace(opened(Record, store.get(record), record), format=FORMAT + 1))
+    overwrite(store, record, newer)
+    with (
+        pytest.raises(CouldNotVerify, match="this dbops knows 1"),
+        artifact.write(store, places.at_another(1), run="second"),
+    ):
+        pass
+    assert store.get(record) == newer
 
 
 @pytest.mark.parametrize("gone", [False, True])
