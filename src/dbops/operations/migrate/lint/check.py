@@ -211,9 +211,8 @@ def _file_names(facts: Facts, _: Agreed) -> Iterator[Breach]:
             yield Breach(script.id, f"{script.file} is not named {script.id}_<what it does>.py", _NAMED)
 
 
-_MINUTE = re.compile(
-    r"\d{4}_\d{2}_\d{2}_\d{4}(_(contract|remove|rollback))?"
-)  # the end of a change has its beginning's
+# What ends a change is named by the minute of its beginning.
+_MINUTE = re.compile(r"\d{4}_\d{2}_\d{2}_\d{4}(_(contract|remove|rollback))?")
 _NAMED = "YYYY_MM_DD_HHMM_description.py, and the revision is the instant"
 
 

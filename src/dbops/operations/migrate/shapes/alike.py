@@ -1,13 +1,12 @@
 """Whether two tables can be kept alike, and told to be: SQL that refuses what no write survives, and a blind `=`."""
 
-import re
 from collections.abc import Iterable
 
 from dbops.engine.plan import literal
 from dbops.operations.migrate.shapes.across import schema_of
 from dbops.operations.migrate.shapes.expressions import bare
 from dbops.operations.migrate.shapes.fit import LOOSE
-from dbops.operations.migrate.shapes.guarded import block, oid
+from dbops.operations.migrate.shapes.guarded import block, filled, oid
 from dbops.operations.migrate.shapes.replay import Way, differs, plain_name, quoted
 
 # A numeric or char of so many digits has one form for each value.
@@ -84,21 +83,21 @@ def refuse_the_unlike(way: Way) -> str:
     tried = f"SELECT FROM {way.there} AS n, {way.here} AS r WHERE false AND ({differs(way.values, way.as_written)})"
     every = {**{column: f"r.{quoted(column)}" for column in way.key}, **way.values}
     parts = {
-        "@path@": literal(f"pg_catalog, {schema_of(way.here)}, pg_temp"),
-        "@loose@": LOOSE,
-        "@without@": _texts(_WITHOUT),
-        "@key@": _texts(map(plain_name, way.key)),
-        "@columns@": _texts(map(plain_name, every)),
-        "@told@": _texts(every.values()),
-        "@carried@": _texts(map(bare, every.values())),
-        "@listed@": f"ARRAY[{', '.join(str(column in way.as_written) for column in every)}]::boolean[]",
-        "@there@": oid(way.there),
-        "@here@": oid(way.here),
-        "@there_named@": literal(way.there),
-        "@here_named@": literal(way.here),
-        "@tried@": literal(tried),
+        "path": literal(f"pg_catalog, {schema_of(way.here)}, pg_temp"),
+        "loose": LOOSE,
+        "without": _texts(_WITHOUT),
+        "key": _texts(map(plain_name, way.key)),
+        "columns": _texts(map(plain_name, every)),
+        "told": _texts(every.values()),
+        "carried": _texts(map(bare, every.values())),
+        "listed": f"ARRAY[{', '.join(str(column in way.as_written) for column in every)}]::boolean[]",
+        "there": oid(way.there),
+        "here": oid(way.here),
+        "there_named": literal(way.there),
+        "here_named": literal(way.here),
+        "tried": literal(tried),
     }
-    return block(re.sub(r"@\w+@", lambda found: parts[found[0]], _CHECK))
+    return block(filled(_CHECK, **parts))
 
 
 def _texts(values: Iterable[str | None]) -> str:

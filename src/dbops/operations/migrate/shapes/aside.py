@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from dbops.engine.plan import literal
 from dbops.operations.migrate.shapes import retired
-from dbops.operations.migrate.shapes.guarded import block, oid
+from dbops.operations.migrate.shapes.guarded import block, filled, oid
 from dbops.operations.migrate.shapes.replay import same
 from dbops.operations.migrate.shapes.shape import ROWS, Do, Filling
 
@@ -51,7 +51,7 @@ END"""
 
 
 def put_away(change: str, table: str) -> tuple[Do, ...]:
-    return (Do(block(_LET_GO.replace("@table@", oid(table)))), retired.put_table_away(change, table))
+    return (Do(block(filled(_LET_GO, table=oid(table)))), retired.put_table_away(change, table))
 
 
 def lead_back(change: str, filling: Filling, key: Sequence[str]) -> Do:
@@ -64,18 +64,15 @@ def lead_back(change: str, filling: Filling, key: Sequence[str]) -> Do:
     gone = f"FROM {_per_cent(back)} AS n WHERE n.ctid >= %1$L::tid AND n.ctid < %2$L::tid AND {_per_cent(missing)}"
     pages = "r.ctid >= %1$L::tid AND r.ctid < %2$L::tid"
     parts = {
-        "@from_table@": literal(other),
-        "@to_table@": literal(back),
-        "@fill@": literal(_per_cent(filling.statement).replace(ROWS, pages)),
-        "@lock@": literal(f"SELECT {gone} FOR UPDATE"),
-        "@delete@": literal(f"DELETE {gone}"),
-        "@change@": literal(change),
-        "@pages@": str(_PAGES),
+        "from_table": literal(other),
+        "to_table": literal(back),
+        "fill": literal(_per_cent(filling.statement).replace(ROWS, pages)),
+        "lock": literal(f"SELECT {gone} FOR UPDATE"),
+        "delete": literal(f"DELETE {gone}"),
+        "change": literal(change),
+        "pages": str(_PAGES),
     }
-    text = _LEAD_BACK
-    for name, part in parts.items():
-        text = text.replace(name, part)
-    return Do(block(text), alone=True)
+    return Do(block(filled(_LEAD_BACK, **parts)), alone=True)
 
 
 def _per_cent(text: str) -> str:

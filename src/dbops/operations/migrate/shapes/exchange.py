@@ -5,7 +5,8 @@ a table is taken before the names change and executed after, so that it binds to
 """
 
 from dbops.operations.migrate.shapes.carried import EXECUTE_TEXTS, TAKE_TEXTS
-from dbops.operations.migrate.shapes.following import CHECK, WHO, block, filled
+from dbops.operations.migrate.shapes.following import CHECK, WHO, block
+from dbops.operations.migrate.shapes.guarded import filled
 
 _DECLARE = """    views_text text[] = '{}'; -- what is executed once the names are exchanged
     views_drop text[] = '{}';

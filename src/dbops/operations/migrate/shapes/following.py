@@ -5,17 +5,8 @@ other tables, functions with a parsed body. Keys and materialized views get thei
 that nothing is scanned while the tables exchange their names. What cannot follow is named before anything begins.
 """
 
-import re
-
 from dbops.engine.plan import literal
-
-_PART = re.compile(r"@(\w+)@")
-
-
-def filled(text: str, **parts: str) -> str:
-    """Put parts in for @name@, in one go; what is unknown stays."""
-    return _PART.sub(lambda match: parts.get(match[1], match[0]), text)
-
+from dbops.operations.migrate.shapes.guarded import filled
 
 # Each block returns at once where the exchange was done already: @sign@ is a trigger that sits on @here@ until then.
 _BEGIN = """DO $exchange$

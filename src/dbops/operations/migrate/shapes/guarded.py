@@ -9,6 +9,7 @@ import re
 
 from dbops.engine.plan import literal, qualified
 
+_PART = re.compile(r"@(\w+)@")
 _IDENTIFIER = r'(?:"(?:[^"]|"")+"|[^\s."()]+)'
 _WITH_SCHEMA = re.compile(rf"\s*({_IDENTIFIER})\s*\.\s*{_IDENTIFIER}\s*")
 
@@ -34,6 +35,11 @@ def block(body: str) -> str:
     while tag in body:
         tag = f"{tag[:-1]}_$"
     return f"DO {tag}\n{body}\n{tag}"
+
+
+def filled(text: str, **parts: str) -> str:
+    """Put parts in for @name@, in one go; what is unknown stays."""
+    return _PART.sub(lambda match: parts.get(match[1], match[0]), text)
 
 
 def when(condition: str, *statements: str) -> str:

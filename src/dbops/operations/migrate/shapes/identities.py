@@ -4,8 +4,7 @@ An identity cannot be handed over: it is made anew, with the name, the options, 
 """
 
 from dbops.engine.plan import literal
-from dbops.operations.migrate.shapes.following import filled
-from dbops.operations.migrate.shapes.guarded import block, oid
+from dbops.operations.migrate.shapes.guarded import block, filled, oid
 from dbops.operations.migrate.shapes.shape import Do
 
 # SET NOT NULL scans nothing behind a CHECK that proves it, or where it was set.

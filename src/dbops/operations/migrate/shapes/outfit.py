@@ -8,7 +8,8 @@ from collections.abc import Sequence
 
 from dbops.engine.plan import literal
 from dbops.operations.migrate.shapes.exchange import REMARKS, RIGHTS
-from dbops.operations.migrate.shapes.following import WHO, filled
+from dbops.operations.migrate.shapes.following import WHO
+from dbops.operations.migrate.shapes.guarded import filled
 
 _OUTFIT = """DO $outfit$
 DECLARE

@@ -15,7 +15,8 @@ from dbops.engine.plan import literal
 from dbops.operations.migrate.shapes.across import schema_of, split
 from dbops.operations.migrate.shapes.adds import Adds
 from dbops.operations.migrate.shapes.exchange import RIGHTS
-from dbops.operations.migrate.shapes.following import WHO, filled
+from dbops.operations.migrate.shapes.following import WHO
+from dbops.operations.migrate.shapes.guarded import filled
 from dbops.operations.migrate.shapes.shape import Do, OldNames
 
 _VIEW = "CREATE VIEW {table} WITH (security_invoker = true) AS SELECT * FROM {to}"

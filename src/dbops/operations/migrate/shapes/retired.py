@@ -8,8 +8,7 @@ keeps its place under another name; a table goes to schema dbops_attic. Comments
 import hashlib
 
 from dbops.engine.plan import literal
-from dbops.operations.migrate.shapes.following import filled
-from dbops.operations.migrate.shapes.guarded import block, has_column, oid, quoted, when
+from dbops.operations.migrate.shapes.guarded import block, filled, has_column, oid, quoted, when
 from dbops.operations.migrate.shapes.shape import Do
 
 KEEP = "14 days"
