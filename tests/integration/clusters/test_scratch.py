@@ -156,6 +156,22 @@ def test_a_copy_that_cannot_be_removed_keeps_nobody_from_the_work(
         assert sweeping.swept(live.run("backup run"), clock.now()) == ()
 
 
+def test_records_that_were_never_whole_go_with_the_next_run(folder: Path) -> None:
+    """Their runs were killed while they wrote: one its first record, the other a later one."""
+    first, later = (places.describe(runs.new("pitr restore", folder / "state"), TARGET, None) for _ in range(2))
+    room = places.room(folder / "state")
+    room.mkdir(parents=True)
+    places.make(folder / "state", later)
+    for one in (first, later):
+        (room / f"{one.name}.lock").touch()
+        (room / f".{one.name}.json.new").write_text('{"name"', encoding="utf-8")
+    run = runs.new("pitr restore", folder / "state")
+    places.sweep(run)
+    assert {entry.name for entry in room.iterdir() if first.name in entry.name} == set()
+    assert [one.code for one in sweeping.swept(run, clock.now())] == ["DBB607"]
+    assert list(room.iterdir()) == []
+
+
 def test_a_set_that_is_newer_than_its_target_is_never_taken_for_it(folder: Path) -> None:
     """The tool itself restores it, starts, promotes, and says nothing."""
     with clustering.under_backup(folder) as live:

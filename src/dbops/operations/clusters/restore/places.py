@@ -75,13 +75,16 @@ def working(run: Run, one: Scratch) -> Generator[None]:
 
 
 def sweep(run: Run) -> None:
-    """Remove locks without a record: their runs were killed in between."""
+    """Remove locks without a record, and records that were never whole: their runs were killed in between."""
     with _alone(run):
         known = {one.name for one in recorded(run.state_dir)}
         for path in room(run.state_dir).glob("[!.]*.lock"):
             if path.stem not in known:
                 with suppress(LockBusy), locks.file_lock(path, _at_once(run), what=path.stem, target="scratch"):
                     path.unlink(missing_ok=True)
+        for path in room(run.state_dir).glob(".*.json.new"):
+            if path.name.removeprefix(".").removesuffix(".json.new") not in known:
+                path.unlink(missing_ok=True)
 
 
 @contextmanager
@@ -189,8 +192,8 @@ def remove(state_dir: Path, one: Scratch) -> None:
 
 
 def _forget(state_dir: Path, name: str) -> None:
-    for ending in ("json", "lock"):
-        (room(state_dir) / f"{name}.{ending}").unlink(missing_ok=True)
+    for file in (f"{name}.json", f".{name}.json.new", f"{name}.lock"):
+        (room(state_dir) / file).unlink(missing_ok=True)
 
 
 def keep(state_dir: Path, one: Scratch, until: datetime | None) -> Scratch:
