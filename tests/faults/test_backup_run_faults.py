@@ -58,6 +58,21 @@ def _nobody_holds(lock: Path) -> None:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
+def test_a_set_that_was_whole_when_its_run_was_killed_is_listed_by_the_next(
+    live: clustering.Cluster, zygote: Zygote
+) -> None:
+    config = ("--config", str(live.toml))
+    zygote.finished("backup", "run", "--type", "full", *config)
+    infos = {path: path.read_bytes() for path in (live.stanza.home / "repo" / "backup" / "main").glob("backup.info*")}
+    zygote.finished("backup", "run", "--type", "incr", *config)
+    for path, before in infos.items():  # the moment between the manifest of a set and the list of sets
+        path.write_bytes(before)
+    told = json.loads(zygote.finished("backup", "run", "--type", "incr", "--output", "json", *config).out)
+    assert {one["severity"]: one["code"] for one in told["findings"]} == {"info": "DBB207"}
+    listed = json.loads(zygote.finished("backup", "list", "--output", "json", *config).out)
+    assert [one["kind"] for one in listed["data"]["clusters"][0]["sets"]] == ["full", "incr", "incr"]
+
+
 def test_a_full_repository_is_told_by_its_path_and_with_room_the_next_run_is_clean(
     live: clustering.Cluster, record_property: Callable[[str, object], None]
 ) -> None:

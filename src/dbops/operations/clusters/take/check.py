@@ -31,6 +31,7 @@ _KNOWN = (
     "a timeline switch has occurred",
     "cannot be resumed",
     "has been changed to full",
+    "found in repository added to backup.info",  # whole, when its run was killed
 )
 
 
