@@ -7,6 +7,7 @@ import ast
 import hashlib
 import re
 
+from dbops.operations.migrate.parsing import parsed
 from dbops.operations.migrate.scaffold.text import docstring
 from dbops.operations.migrate.scaffold.text import text as literal
 
@@ -79,7 +80,7 @@ def _kept(source: str) -> tuple[list[str], list[str]]:
     lines = source.splitlines()
     imports: list[str] = []
     found: list[str] = []
-    tree = ast.parse(source)
+    tree = parsed(source)
     before = _docstring_end(tree)
     for node in tree.body[1:] if before else tree.body:
         first, last = _first(node), node.end_lineno or 0

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from dbops.operations.migrate.forecast.codes import CODES
 from dbops.operations.migrate.forecast.facts import Hazard, Seen
 from dbops.operations.migrate.forecast.text import head, made_anew, plain, short
+from dbops.operations.migrate.parsing import parsed
 
 CONTRACT, ROLLBACK, REMOVE = "contract", "rollback", "remove"
 
@@ -28,7 +29,7 @@ _CHANGES = {
 
 def attribute(source: str, name: str) -> str | None:
     """Read a module attribute of a revision, such as `phase = "expand"`, without importing it."""
-    for node in ast.parse(source).body:
+    for node in parsed(source).body:
         match node:
             case ast.Assign(targets=[ast.Name(id=found)], value=ast.Constant(value=str(value))) if found == name:
                 return value

@@ -9,6 +9,7 @@ from dbops.engine.finding import Finding, Severity
 from dbops.operations.migrate.forecast.codes import CODES
 from dbops.operations.migrate.lint.facts import Agreed, Allowance, Facts, Silenced
 from dbops.operations.migrate.lint.settings import unsafe
+from dbops.operations.migrate.parsing import parsed
 
 LIMIT = 63  # bytes; PostgreSQL cuts longer names in silence
 
@@ -181,7 +182,7 @@ def _online_only(facts: Facts, _: Agreed) -> Iterator[Breach]:
 
 
 def _asked_of_the_database(source: str) -> Iterator[str]:
-    whole = ast.parse(source)
+    whole = parsed(source)
     # op.get_context().autocommit_block() is how a statement leaves the transaction, and is in the script too
     ending = {
         (node.lineno, node.col_offset)

@@ -4,6 +4,7 @@ import ast
 import re
 from collections.abc import Mapping, Sequence
 
+from dbops.operations.migrate.parsing import expression
 from dbops.operations.migrate.scaffold.facts import Draft, Wanted
 
 _WIDTH = 120
@@ -49,7 +50,7 @@ def call(name: str, arguments: Mapping[str, str]) -> str:
 def _laid_out(before: str, source: str, depth: int) -> str:
     """Write an expression in one line, or each of its parts in lines of its own where one is too long."""
     line = f"{'    ' * depth}{before}{source},\n"
-    whole = ast.parse(source, mode="eval").body
+    whole = expression(source)
     if not isinstance(whole, ast.Call | ast.Tuple | ast.Dict) or ("\n" not in source and len(line) <= _WIDTH + 1):
         return line
 
