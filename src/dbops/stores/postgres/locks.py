@@ -37,19 +37,12 @@ def only_run(
 
     An advisory lock lives in one database, so everybody locks a target in the same one: its own.
     """
-    name = f"dbops:{target}:{subject}"
     with connect(place, run, target=target, dbname=dbname) as connection:
-        await_lock(
-            partial(_try_lock, connection, name),
-            holder=partial(_holder, connection, name),
-            what=f"{target} ({subject})",
-            target=target,
-            wait=run.lock_wait,
-        )
+        _take(connection, run, target, subject)
 
         def guard() -> None:
             with translated(target):
-                if _one(connection, _HELD, name) is not True:
+                if _one(connection, _HELD, _name(target, subject)) is not True:
                     raise LockBusy(f"the lock of {target} ({subject}) was lost", hint="run again", target=target)
 
         with _given_back(connection):
@@ -71,18 +64,11 @@ def only_runs(
     busy: dict[str, LockBusy] = {}
     with connect(place, run, target=target) as connection:
         for subject in sorted(subjects):  # always in this order: two runs that wait do not wait for each other
-            name = f"dbops:{target}:{subject}"
             try:
-                await_lock(
-                    partial(_try_lock, connection, name),
-                    holder=partial(_holder, connection, name),
-                    what=f"{target} ({subject})",
-                    target=target,
-                    wait=run.lock_wait,
-                )
+                _take(connection, run, target, subject)
             except LockBusy as error:
                 busy[subject] = error
-        held = [f"dbops:{target}:{subject}" for subject in subjects if subject not in busy]
+        held = [_name(target, subject) for subject in subjects if subject not in busy]
 
         def guard() -> None:
             with translated(target):
@@ -102,6 +88,22 @@ def _given_back(connection: Connection) -> Generator[None]:
     finally:
         with suppress(psycopg.Error):  # a connection that is lost has none
             connection.execute("SELECT pg_advisory_unlock_all()")
+
+
+def _name(target: str, subject: str) -> str:
+    return f"dbops:{target}:{subject}"
+
+
+def _take(connection: Connection, run: Run, target: str, subject: str) -> None:
+    """Take one lock, or wait for it as long as the run may; who holds it is told."""
+    name = _name(target, subject)
+    await_lock(
+        partial(_try_lock, connection, name),
+        holder=partial(_holder, connection, name),
+        what=f"{target} ({subject})",
+        target=target,
+        wait=run.lock_wait,
+    )
 
 
 def _try_lock(connection: Connection, name: str) -> bool:
