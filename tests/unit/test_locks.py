@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Generator
 from contextlib import contextmanager
 from datetime import timedelta
@@ -127,6 +128,18 @@ def test_who_shares_a_lock_keeps_out_who_wants_it_alone_and_is_named(tmp_path: P
         with pytest.raises(LockBusy, match=alone.id), shared:
             pass
         assert json.loads(path.read_text()) == alone.holder
+
+
+@pytest.mark.parametrize("text", ["", '{"pid": "0"}'], ids=["nobody", "who had it before"])
+def test_a_holder_that_tells_its_name_a_moment_later_is_named(tmp_path: Path, text: str) -> None:
+    path, holder = tmp_path / "locks" / "audit--schema.lock", new("roles apply", tmp_path)
+    with another(tmp_path):
+        path.write_text(text)
+        naming = threading.Timer(0.05, path.write_text, [json.dumps(holder.holder)])
+        naming.start()
+        with pytest.raises(LockBusy, match=holder.id):
+            lock(new("x", tmp_path))
+        naming.join()
 
 
 @pytest.mark.parametrize("text", ["", "no json", "[]", "5", "{}", '{"run": 1}'])

@@ -19,6 +19,7 @@ from dbops.engine.run import Run
 from dbops.errors import LockBusy, Refused
 
 _POLL_S = 0.25
+_NAMING_S = 0.5
 
 
 def await_lock(
@@ -95,10 +96,25 @@ def _try_flock(descriptor: int, *, shared: bool) -> bool:
 
 
 def _holder_in(path: Path) -> str:
+    """Tell who holds it; one who has just got it writes his name in the next moment, over the name of the last one."""
+    deadline = clock.monotonic() + _NAMING_S
+    while (told := _named_in(path)) is None or not _is_here(told):
+        if clock.monotonic() >= deadline:
+            break
+        stop.pause(_NAMING_S / 50)
+    with contextlib.suppress(LookupError, TypeError):
+        return "run {run} ({command}) on {host}, pid {pid}, since {since}".format(**(told or {}))
+    return "a run that has not told its name yet"
+
+
+def _named_in(path: Path) -> dict[str, str] | None:
+    """Read the last name of those who are there, or the last of all: who shared it may have ended."""
     try:
         known: list[dict[str, str]] = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
-        there = [one for one in known if Path(f"/proc/{one['pid']}").exists()]  # who shared it may have ended
-        told = (there or known)[-1]
-        return "run {run} ({command}) on {host}, pid {pid}, since {since}".format(**told)
+        return ([one for one in known if _is_here(one)] or known)[-1]
     except (OSError, ValueError, LookupError, TypeError):  # it may be half written
-        return "a run that has not told its name yet"
+        return None
+
+
+def _is_here(holder: dict[str, str]) -> bool:
+    return Path(f"/proc/{holder['pid']}").exists()
