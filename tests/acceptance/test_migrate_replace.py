@@ -87,3 +87,5 @@ def test_workspaces_are_replaced_from_new_to_contract(dbops: Dbops, live: changi
     ask(dbops, live, "down", "--to", expand[:15], "--yes")
     assert live.execute("SELECT count(*) FROM workspaces_v2") == [(59,)]
     ask(dbops, live, "verify", CHANGE)
+    shown = dbops("migrate", "history", "--target", changing.TARGET, "--config", live.toml).stdout
+    assert [line.strip() for line in shown.splitlines()].count("switch: never rehearsed before") == 1

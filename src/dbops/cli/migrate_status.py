@@ -222,7 +222,8 @@ def _besides(besides: "list[Beside]") -> Screen:
     amounts = (Column("rows/s (foretold)", right=True), Column("WAL (foretold)", right=True))
     columns = (Column("phase"), Column("took (foretold)", right=True), Column("waited", right=True), *amounts)
     table = Table(columns, tuple(_beside(one) for one in besides))
-    return (table, *(Line(text, Tone.FAINT, indent=2) for one in besides for text in _more(one)))
+    more = dict.fromkeys(text for one in besides for text in _more(one))  # a switch has several steps
+    return (table, *(Line(text, Tone.FAINT, indent=2) for text in more))
 
 
 def _beside(one: "Beside") -> tuple[Cell, ...]:
